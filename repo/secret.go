@@ -1,0 +1,138 @@
+package repo
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"hash/crc32"
+	"log/slog"
+	"strings"
+)
+
+// Secret is an authorization code or a refresh token, to be shown to the client once. Convert it with string(s); printed
+// or logged it shows its kind only.
+type Secret string
+
+// String returns the prefix of the secret and an ellipsis.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return string(s[:min(len(s), len(codePrefix))]) + "…"
+}
+
+// GoString is String, for %#v.
+func (s Secret) GoString() string { return `"` + s.String() + `"` }
+
+// LogValue implements slog.LogValuer with String.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// A secret in text is a prefix and the base64url of 39 bytes: a version, the route, 256 random bits and a checksum.
+// Prefix and checksum let secret scanners recognize it, and the checksum lets us turn garbage away without a query.
+// base64url of 39 bytes has no padding and no unused bits, so that no two texts mean the same secret.
+const (
+	codePrefix    = "gptc_"
+	tokenPrefix   = "gptr_"
+	secretVersion = 1
+	keySize       = 32
+	nonceSize     = 32
+	secretSize    = 1 + len(route{}) + keySize + crc32.Size
+	secretTextLen = len(codePrefix) + secretSize/3*4
+
+	base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+	// successorLabel separates this use of the key from any later one.
+	successorLabel = "gptr-successor-v1"
+)
+
+// route tells where a person's rows are, should they ever be spread over many nodes: the first two bytes of
+// SHA-256(clerk_user_id), frozen for ever. Every code, token and id carries it.
+type route [2]byte
+
+func routeOf(clerkUserID string) route {
+	sum := sha256.Sum256([]byte(clerkUserID))
+	return route(sum[:2])
+}
+
+// secret is a code or a refresh token, taken apart.
+type secret struct {
+	prefix string
+	route  route
+	key    [keySize]byte
+}
+
+func newSecret(prefix string, r route) secret {
+	s := secret{prefix: prefix, route: r}
+	_, _ = rand.Read(s.key[:]) // never fails: it crashes the program rather than return an error
+	return s
+}
+
+// text returns the secret as the client sees it.
+func (s secret) text() string {
+	var raw [secretSize]byte
+	raw[0] = secretVersion
+	copy(raw[1:], s.route[:])
+	copy(raw[1+len(s.route):], s.key[:])
+	body := raw[:secretSize-crc32.Size]
+	binary.BigEndian.PutUint32(raw[len(body):], checksum(s.prefix, body))
+
+	text := make([]byte, 0, secretTextLen)
+	text = append(text, s.prefix...)
+	return string(base64.RawURLEncoding.AppendEncode(text, raw[:]))
+}
+
+// parseSecret takes a text apart, or says that it was never one of ours. Length and alphabet are checked before
+// decoding, because the decoder passes over line breaks.
+func parseSecret(prefix, text string) (secret, bool) {
+	if len(text) != secretTextLen || !strings.HasPrefix(text, prefix) {
+		return secret{}, false
+	}
+	encoded := text[len(prefix):]
+	if strings.Trim(encoded, base64URL) != "" {
+		return secret{}, false
+	}
+	var raw [secretSize]byte
+	if n, err := base64.RawURLEncoding.Decode(raw[:], []byte(encoded)); err != nil || n != secretSize {
+		return secret{}, false
+	}
+	body := raw[:secretSize-crc32.Size]
+	if raw[0] != secretVersion || binary.BigEndian.Uint32(raw[len(body):]) != checksum(prefix, body) {
+		return secret{}, false
+	}
+
+	s := secret{prefix: prefix}
+	copy(s.route[:], body[1:])
+	copy(s.key[:], body[1+len(s.route):])
+	return s, true
+}
+
+func checksum(prefix string, body []byte) uint32 {
+	return crc32.Update(crc32.ChecksumIEEE([]byte(prefix)), crc32.IEEETable, body)
+}
+
+// digest is what the database keeps of a secret: lower-case hex of the SHA-256 of the text as presented.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// successor derives the refresh token that follows s. Whoever has s can be given the same successor again by keeping
+// nothing but the nonce: the nonce alone yields no token, nor does s alone. The HMAC's key is the 32 raw bytes and not
+// the text: HMAC hashes a key of more than 64 bytes first, and that hash would be the digest in the database.
+func (s secret) successor(nonce []byte) secret {
+	mac := hmac.New(sha256.New, s.key[:])
+	mac.Write([]byte(successorLabel))
+	mac.Write(nonce)
+	next := secret{prefix: s.prefix, route: s.route}
+	mac.Sum(next.key[:0])
+	return next
+}
+
+func newNonce() []byte {
+	nonce := make([]byte, nonceSize)
+	_, _ = rand.Read(nonce)
+	return nonce
+}

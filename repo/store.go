@@ -1,0 +1,106 @@
+package repo
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/uptrace/bun"
+)
+
+// Store is the four repositories over one database. It is safe for use by many goroutines and needs no closing; the
+// *bun.DB is the caller's.
+type Store struct {
+	AuthCodes     *AuthCodes
+	RefreshTokens *RefreshTokens
+	Sessions      *Sessions
+	Events        *Events
+
+	conn *conn
+}
+
+// New returns a store over db, which [Open] made or anyone else did: any database/sql driver for PostgreSQL serves (pgx's
+// with default_query_exec_mode=simple_protocol, else it leaves one prepared statement behind per call). It sends
+// nothing. The error is an [*InputError] about config.
+func New(db *bun.DB, config Config) (*Store, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return newStore(newConn(db, config)), nil
+}
+
+func newStore(c *conn) *Store {
+	return &Store{
+		AuthCodes:     &AuthCodes{c},
+		RefreshTokens: &RefreshTokens{c},
+		Sessions:      &Sessions{c},
+		Events:        &Events{c},
+		conn:          c,
+	}
+}
+
+// With returns a store whose calls are part of tx: what they do is done when tx commits, and nothing is repeated after a
+// lost connection. Shadow the name, so that two stores are never in scope:
+//
+//	store := store.With(tx)
+//
+// tx must be READ COMMITTED, else calls that change state are refused (SQLSTATE 25001). Two things to know:
+//
+// An [Outcome] that is not a success is no error, so that returning nil commits the remedy that may belong to it. An
+// error of ours, on the other hand, has aborted tx: return it. If it is swallowed, Bun's RunInTx reports success although
+// PostgreSQL rolls back; [Store.InTx] does not.
+func (s *Store) With(tx bun.Tx) *Store {
+	return newStore(s.conn.with(tx))
+}
+
+// InTx runs fn in a READ COMMITTED transaction of its own, or in a savepoint if s is part of a transaction already, and
+// commits if fn returns nil. An error of COMMIT is a [*DatabaseError], Unsure. fn runs once: it is not repeated after a
+// lost connection.
+func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, store *Store, tx bun.Tx) error) error {
+	const op = "Store.InTx"
+	committing := false
+	err := s.conn.db.RunInTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, func(ctx context.Context, tx bun.Tx) error {
+		if err := fn(ctx, s.With(tx), tx); err != nil {
+			return err
+		}
+		// COMMIT of an aborted transaction rolls back and is not an error to the driver. This is one.
+		if _, err := tx.ExecContext(ctx, "SELECT 1"); err != nil {
+			return fmt.Errorf("repo: %s: an error inside the transaction was swallowed: %w", op, err)
+		}
+		committing = true
+		return nil
+	})
+	if err != nil && committing {
+		return &DatabaseError{Op: op, Effect: Unsure, Err: err}
+	}
+	return err
+}
+
+// EndedResult counts what a call has ended. A call repeated after a lost answer counts nothing of what its first attempt
+// did; the events are there.
+type EndedResult struct {
+	Codes    int // unused authorization codes that can no longer be exchanged
+	Sessions int
+}
+
+// EndUser offboards a person, in one transaction: ends all their sessions and lets their unused codes expire, writes one
+// session_end event a session and one user_end event for all. Calling it again is harmless. reason is for the audit trail.
+//
+// A sign-in that is in flight can survive it, because its code is issued afterwards: keep the person from signing in first
+// (Clerk: ban or delete the user), then call EndUser.
+func (s *Store) EndUser(ctx context.Context, clerkUserID, reason string) (EndedResult, error) {
+	if err := firstError(
+		checkRequired("EndUser clerkUserID", clerkUserID, maxIDLen),
+		checkRequired("EndUser reason", reason, maxReasonLen),
+	); err != nil {
+		return EndedResult{}, err
+	}
+	call := s.conn.newCall("codes, sessions", "gpt_end_user_v1").
+		text(clerkUserID).
+		text(reason).
+		id(newID(routeOf(clerkUserID)))
+	var result EndedResult
+	err := s.conn.run(ctx, "Store.EndUser", call, &result.Codes, &result.Sessions)
+	return result, err
+}
