@@ -2,7 +2,6 @@ package repo
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -73,7 +72,10 @@ func (c *conn) statementTimeout(ctx context.Context) bun.Safe {
 // and nonces are drawn before the first attempt, so that a later one finds what an earlier one has done.
 func (c *conn) repeat(ctx context.Context, op string, do func(ctx context.Context) error) error {
 	if !c.owns {
-		return databaseError(op, 0, do(ctx))
+		if err := do(ctx); err != nil {
+			return &DatabaseError{Op: op, Effect: effectOf(err), Err: err}
+		}
+		return nil
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -81,19 +83,16 @@ func (c *conn) repeat(ctx context.Context, op string, do func(ctx context.Contex
 		defer cancel()
 	}
 
-	var worst Effect
+	var worst Effect // a call that may have taken effect stays Unsure, whatever its repetition meets
 	for pause := firstPause; ; pause = min(pause*2, maxPause) {
 		err := c.attempt(ctx, do)
 		if err == nil {
 			return nil
 		}
-		failure := databaseError(op, worst, err)
-		if failure.Effect == Refused {
-			return failure
-		}
-		worst = failure.Effect
-		if !sleep(ctx, pause/2+rand.N(pause)) { //nolint:gosec // jitter, not a secret
-			return failure
+		effect := effectOf(err)
+		worst = max(worst, effect)
+		if effect == Refused || !sleep(ctx, pause/2+rand.N(pause)) { //nolint:gosec // jitter, not a secret
+			return &DatabaseError{Op: op, Effect: worst, Err: err}
 		}
 	}
 }
@@ -122,17 +121,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
-}
-
-// databaseError wraps an error of the driver, if there is one. worst is what earlier attempts left open: a call that may
-// have taken effect before stays Unsure, whatever its repetition met.
-func databaseError(op string, worst Effect, err error) *DatabaseError {
-	if err == nil {
-		return nil
-	}
-	var wrapped *DatabaseError
-	if errors.As(err, &wrapped) {
-		return wrapped
-	}
-	return &DatabaseError{Op: op, Effect: max(effectOf(err), worst), Err: err}
 }

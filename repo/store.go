@@ -40,6 +40,9 @@ func newStore(c *conn) *Store {
 	}
 }
 
+// DB returns what the store runs on: the *bun.DB given to New, or the bun.Tx given to With.
+func (s *Store) DB() bun.IDB { return s.conn.db }
+
 // With returns a store whose calls are part of tx: what they do is done when tx commits, and nothing is repeated after a
 // lost connection. Shadow the name, so that two stores are never in scope:
 //
