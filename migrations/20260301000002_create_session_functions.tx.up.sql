@@ -11,7 +11,8 @@
 --     REPEATABLE READ it would not, so that any level but READ COMMITTED is refused (25001). Appending events reads
 --     nothing and may be part of any transaction.
 --   * Comparisons are IS DISTINCT FROM, a required parameter that is NULL is refused (22004), and durations are bounded
---     (22023): no parameter is a point in time, with which the caller could revive what has expired.
+--     (22023): no parameter is a point in time, with which the caller could revive what has expired. Durations are
+--     numbers of microseconds, because '1 month -30 days' is no time at all to a comparison, and a day to an addition.
 
 -- Ids are UUIDv7 made by the application, with the route of the person in the last two bytes. Where one call writes a
 -- number of events that only the database knows, it makes theirs: the time now, and the route of p_like.
@@ -201,9 +202,9 @@ $$;
 -- Says whether a session is alive and, if the last time is long enough ago, notes that it was active. The write changes
 -- no indexed column, so it is a HOT update.
 CREATE FUNCTION public.gpt_touch_session_v1(
-    p_session_id uuid,
-    p_interval   interval, -- at most one write in this time
-    OUT alive    boolean
+    p_session_id  uuid,
+    p_interval_us bigint, -- at most one write in this time
+    OUT alive     boolean
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -216,10 +217,10 @@ BEGIN
     IF current_setting('transaction_isolation') IS DISTINCT FROM 'read committed' THEN
         RAISE EXCEPTION 'gpt_touch_session_v1 needs READ COMMITTED' USING ERRCODE = '25001';
     END IF;
-    IF p_session_id IS NULL OR p_interval IS NULL THEN
+    IF p_session_id IS NULL OR p_interval_us IS NULL THEN
         RAISE EXCEPTION 'gpt_touch_session_v1: a required parameter is NULL' USING ERRCODE = '22004';
     END IF;
-    IF p_interval < interval '0' OR p_interval > interval '1 day' THEN
+    IF p_interval_us < 0 OR p_interval_us > 86400000000 THEN
         RAISE EXCEPTION 'gpt_touch_session_v1: the interval must be between 0 and 1 day' USING ERRCODE = '22023';
     END IF;
 
@@ -234,14 +235,14 @@ BEGIN
         AND v_session.ended_at IS NULL
         AND (v_session.expires_at IS NULL OR v_session.expires_at > v_now)
         AND v_session.refresh_expires_at > v_now;
-    IF NOT alive OR v_session.last_active > v_now - p_interval THEN
+    IF NOT alive OR v_session.last_active > v_now - p_interval_us * interval '1 us' THEN
         RETURN;
     END IF;
 
     -- Asked again under the row's lock: another touch may have been quicker, or the session ended.
     UPDATE public.gpt_sessions AS s
        SET last_active = v_now
-     WHERE s.id = p_session_id AND s.ended_at IS NULL AND s.last_active <= v_now - p_interval;
+     WHERE s.id = p_session_id AND s.ended_at IS NULL AND s.last_active <= v_now - p_interval_us * interval '1 us';
     IF NOT FOUND THEN
         SELECT s.ended_at IS NULL INTO alive FROM public.gpt_sessions AS s WHERE s.id = p_session_id;
         alive := coalesce(alive, false);

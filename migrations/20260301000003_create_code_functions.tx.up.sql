@@ -12,7 +12,7 @@ CREATE FUNCTION public.gpt_issue_code_v1(
     p_scope          text,
     p_resource       text,
     p_data           jsonb, -- NULL = none
-    p_ttl            interval,
+    p_ttl_us         bigint,
     p_ip_address     text,  -- NULL = not known
     p_event_id       uuid,
     OUT expires_at   timestamptz
@@ -29,17 +29,17 @@ BEGIN
         RAISE EXCEPTION 'gpt_issue_code_v1 needs READ COMMITTED' USING ERRCODE = '25001';
     END IF;
     IF p_id IS NULL OR p_code IS NULL OR p_code_challenge IS NULL OR p_clerk_user_id IS NULL OR p_client_id IS NULL
-        OR p_redirect_uri IS NULL OR p_scope IS NULL OR p_resource IS NULL OR p_ttl IS NULL OR p_event_id IS NULL THEN
+        OR p_redirect_uri IS NULL OR p_scope IS NULL OR p_resource IS NULL OR p_ttl_us IS NULL OR p_event_id IS NULL THEN
         RAISE EXCEPTION 'gpt_issue_code_v1: a required parameter is NULL' USING ERRCODE = '22004';
     END IF;
-    IF p_ttl <= interval '0' OR p_ttl > interval '10 minutes' THEN -- RFC 6749 4.1.2
+    IF p_ttl_us <= 0 OR p_ttl_us > 600000000 THEN -- RFC 6749 4.1.2
         RAISE EXCEPTION 'gpt_issue_code_v1: a code lives more than 0 and at most 10 minutes' USING ERRCODE = '22023';
     END IF;
 
     INSERT INTO public.gpt_authorization_codes AS c
         (id, code, code_challenge, clerk_user_id, client_id, redirect_uri, scope, resource, data, expires_at, created_at)
     VALUES (p_id, p_code, p_code_challenge, p_clerk_user_id, p_client_id, p_redirect_uri, p_scope, p_resource, p_data,
-            v_now + p_ttl, v_now)
+            v_now + p_ttl_us * interval '1 us', v_now)
         ON CONFLICT DO NOTHING
     RETURNING c.expires_at INTO expires_at;
 
@@ -59,18 +59,18 @@ $$;
 -- Exchanges a code for a session and its first refresh token. Outcomes: exchanged, unknown, mismatch, replayed, expired,
 -- ended. The caller draws the new ids and the token, so the same call again, after a lost answer, finds its own child.
 CREATE FUNCTION public.gpt_exchange_code_v1(
-    p_code                 text,     -- SHA-256 of the presented code, lower-case hex
+    p_code                 text,   -- SHA-256 of the presented code, lower-case hex
     p_client_id            text,
-    p_redirect_uri         text,     -- NULL = not sent
-    p_code_challenge       text,     -- BASE64URL(SHA256(code_verifier)); NULL = no verifier sent
+    p_redirect_uri         text,   -- NULL = not sent
+    p_code_challenge       text,   -- BASE64URL(SHA256(code_verifier)); NULL = no verifier sent
     p_client_authenticated boolean,
     p_session_id           uuid,
     p_refresh_token_id     uuid,
-    p_token_hash           text,     -- SHA-256 of the new refresh token, lower-case hex
-    p_refresh_ttl          interval,
-    p_session_ttl          interval, -- 0 = no limit
-    p_ip_address           text,     -- NULL = not known
-    p_user_agent           text,     -- NULL = not known
+    p_token_hash           text,   -- SHA-256 of the new refresh token, lower-case hex
+    p_refresh_ttl_us       bigint,
+    p_session_ttl_us       bigint, -- 0 = no limit
+    p_ip_address           text,   -- NULL = not known
+    p_user_agent           text,   -- NULL = not known
     p_event_id             uuid,
     OUT outcome            text,
     OUT session_id         uuid,
@@ -96,12 +96,12 @@ BEGIN
         RAISE EXCEPTION 'gpt_exchange_code_v1 needs READ COMMITTED' USING ERRCODE = '25001';
     END IF;
     IF p_code IS NULL OR p_client_id IS NULL OR p_client_authenticated IS NULL OR p_session_id IS NULL
-        OR p_refresh_token_id IS NULL OR p_token_hash IS NULL OR p_refresh_ttl IS NULL OR p_session_ttl IS NULL
+        OR p_refresh_token_id IS NULL OR p_token_hash IS NULL OR p_refresh_ttl_us IS NULL OR p_session_ttl_us IS NULL
         OR p_event_id IS NULL THEN
         RAISE EXCEPTION 'gpt_exchange_code_v1: a required parameter is NULL' USING ERRCODE = '22004';
     END IF;
-    IF p_refresh_ttl <= interval '0' OR p_refresh_ttl > interval '3650 days'
-        OR p_session_ttl < interval '0' OR p_session_ttl > interval '3650 days' THEN
+    IF p_refresh_ttl_us <= 0 OR p_refresh_ttl_us > 315360000000000 -- 3650 days
+        OR p_session_ttl_us < 0 OR p_session_ttl_us > 315360000000000 THEN
         RAISE EXCEPTION 'gpt_exchange_code_v1: a TTL is out of range' USING ERRCODE = '22023';
     END IF;
 
@@ -184,8 +184,8 @@ BEGIN
     scope := v_code.scope;
     resource := v_code.resource;
     data := v_code.data;
-    session_expires_at := CASE WHEN p_session_ttl > interval '0' THEN v_now + p_session_ttl END;
-    refresh_expires_at := least(v_now + p_refresh_ttl, session_expires_at);
+    session_expires_at := CASE WHEN p_session_ttl_us > 0 THEN v_now + p_session_ttl_us * interval '1 us' END;
+    refresh_expires_at := least(v_now + p_refresh_ttl_us * interval '1 us', session_expires_at);
 
     -- One statement, because session and token refer to each other and foreign keys are checked at its end.
     WITH token AS (

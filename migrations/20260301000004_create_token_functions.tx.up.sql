@@ -5,14 +5,14 @@
 -- nonce that derives the new token from the presented one, so the same call again, after a lost answer, finds its own
 -- child, and a client that asks again is given the very same successor.
 CREATE FUNCTION public.gpt_rotate_refresh_token_v1(
-    p_token_hash           text,     -- SHA-256 of the presented token, lower-case hex
+    p_token_hash           text,   -- SHA-256 of the presented token, lower-case hex
     p_client_id            text,
     p_successor_id         uuid,
-    p_successor_hash       text,     -- SHA-256 of the successor, lower-case hex
-    p_successor_nonce      bytea,    -- NULL with a grace period of 0
-    p_grace                interval, -- 0 = the predecessor is never answered again
-    p_refresh_ttl          interval,
-    p_ip_address           text,     -- NULL = not known
+    p_successor_hash       text,   -- SHA-256 of the successor, lower-case hex
+    p_successor_nonce      bytea,  -- NULL with a grace period of 0
+    p_grace_us             bigint, -- 0 = the predecessor is never answered again
+    p_refresh_ttl_us       bigint,
+    p_ip_address           text,   -- NULL = not known
     p_event_id             uuid,
     OUT outcome            text,
     OUT session_id         uuid,
@@ -40,12 +40,12 @@ BEGIN
         RAISE EXCEPTION 'gpt_rotate_refresh_token_v1 needs READ COMMITTED' USING ERRCODE = '25001';
     END IF;
     IF p_token_hash IS NULL OR p_client_id IS NULL OR p_successor_id IS NULL OR p_successor_hash IS NULL
-        OR p_grace IS NULL OR p_refresh_ttl IS NULL OR p_event_id IS NULL
-        OR (p_successor_nonce IS NULL AND p_grace > interval '0') THEN
+        OR p_grace_us IS NULL OR p_refresh_ttl_us IS NULL OR p_event_id IS NULL
+        OR (p_successor_nonce IS NULL AND p_grace_us > 0) THEN
         RAISE EXCEPTION 'gpt_rotate_refresh_token_v1: a required parameter is NULL' USING ERRCODE = '22004';
     END IF;
-    IF p_refresh_ttl <= interval '0' OR p_refresh_ttl > interval '3650 days'
-        OR p_grace < interval '0' OR p_grace > interval '10 minutes' THEN
+    IF p_refresh_ttl_us <= 0 OR p_refresh_ttl_us > 315360000000000 -- 3650 days
+        OR p_grace_us < 0 OR p_grace_us > 600000000 THEN
         RAISE EXCEPTION 'gpt_rotate_refresh_token_v1: the TTL or the grace period is out of range' USING ERRCODE = '22023';
     END IF;
 
@@ -97,7 +97,7 @@ BEGIN
 
         outcome := 'rotated';
         refresh_token_id := p_successor_id;
-        refresh_expires_at := least(v_now + p_refresh_ttl, v_session.expires_at);
+        refresh_expires_at := least(v_now + p_refresh_ttl_us * interval '1 us', v_session.expires_at);
         WITH successor AS (
             INSERT INTO public.gpt_refresh_tokens (id, token_hash, clerk_user_id, session_id, expires_at, created_at)
             VALUES (p_successor_id, p_successor_hash, v_session.clerk_user_id, v_session.id, refresh_expires_at, v_now)
@@ -133,7 +133,7 @@ BEGIN
      WHERE t.id = v_session.refresh_token_id;
     IF v_token.rotated_to IS NOT DISTINCT FROM v_current.id
         AND v_session.successor_nonce IS NOT NULL
-        AND v_current.created_at + p_grace > v_now THEN
+        AND v_current.created_at + p_grace_us * interval '1 us' > v_now THEN
         IF v_current.expires_at <= v_now THEN
             outcome := 'expired';
             RETURN;

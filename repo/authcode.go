@@ -88,7 +88,7 @@ func (a *AuthCodes) Issue(ctx context.Context, params IssueParams) (IssueResult,
 		text(params.Scope).
 		text(params.Resource).
 		optional(string(params.Data)).
-		interval(params.TTL).
+		micros(params.TTL).
 		nullable(addressText(params.IPAddress)).
 		id(newID(r))
 	if err := a.conn.run(ctx, "AuthCodes.Issue", call, &result.ExpiresAt); err != nil {
@@ -157,8 +157,8 @@ func (a *AuthCodes) Exchange(ctx context.Context, params ExchangeParams) (Exchan
 		id(newID(code.route)).
 		id(tokenID).
 		text(digest(token)).
-		interval(a.conn.config.RefreshTTL).
-		interval(a.conn.config.SessionTTL).
+		micros(a.conn.config.RefreshTTL).
+		micros(a.conn.config.SessionTTL).
 		nullable(addressText(params.IPAddress)).
 		optional(params.UserAgent).
 		id(newID(code.route))

@@ -90,12 +90,10 @@ func (c *call) bytes(b []byte) *call {
 	return c
 }
 
-// interval writes a duration with the database's own precision, a microsecond.
-func (c *call) interval(d time.Duration) *call {
+// micros writes a duration with the database's own precision, a microsecond.
+func (c *call) micros(d time.Duration) *call {
 	c.next()
-	c.sql = append(c.sql, '\'')
 	c.sql = strconv.AppendInt(c.sql, d.Microseconds(), 10)
-	c.sql = append(c.sql, " us'"...)
 	return c
 }
 

@@ -79,8 +79,8 @@ func (t *RefreshTokens) Rotate(ctx context.Context, params RotateParams) (Rotate
 		id(newID(presented.route)).
 		text(digest(successor)).
 		bytes(nonce).
-		interval(t.conn.config.Grace).
-		interval(t.conn.config.RefreshTTL).
+		micros(t.conn.config.Grace).
+		micros(t.conn.config.RefreshTTL).
 		nullable(addressText(params.IPAddress)).
 		id(newID(presented.route))
 

@@ -139,7 +139,7 @@ func (s *Sessions) List(ctx context.Context, params SessionListParams) (SessionP
 // most once in Config.TouchInterval, and then a heap-only tuple: no index is touched. It writes no event. An error is a
 // [*DatabaseError].
 func (s *Sessions) Touch(ctx context.Context, id uuid.UUID) (alive bool, err error) {
-	call := s.conn.newCall("alive", "gpt_touch_session_v1").id(id).interval(s.conn.config.TouchInterval)
+	call := s.conn.newCall("alive", "gpt_touch_session_v1").id(id).micros(s.conn.config.TouchInterval)
 	err = s.conn.run(ctx, "Sessions.Touch", call, &alive)
 	return alive, err
 }
