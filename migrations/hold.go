@@ -12,10 +12,10 @@ import (
 
 // Hold is an operator's wish that nothing migrates for now.
 type Hold struct {
-	Holder string        `json:"holder"`
+	Holder string        `json:"holder"` // who, in their own words
 	Reason string        `json:"reason"`
 	Since  time.Time     `json:"since"`
-	Age    time.Duration `json:"age"` // by the database's clock
+	Age    time.Duration `json:"age"` // by the database's clock; nanoseconds in JSON
 }
 
 // Init creates the bookkeeping tables, if they are not there. [Up] does so itself.

@@ -20,6 +20,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"slices"
 
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/migrate"
@@ -87,25 +88,14 @@ func (s *set) up(ctx context.Context, db *bun.DB, done []func(State)) error {
 }
 
 func (s *set) down(ctx context.Context, db *bun.DB, steps int, done []func(State)) error {
-	if steps < 1 {
-		return fmt.Errorf("migrations: down: steps is %d, want at least 1", steps)
-	}
-	history, err := s.verifiedHistory(ctx, db)
+	undoable, err := s.undoable(ctx, db, steps)
 	if err != nil {
 		return fmt.Errorf("migrations: down: %w", err)
 	}
-	if ahead := s.ahead(history); len(ahead) > 0 {
-		return fmt.Errorf("migrations: down: %w", &UnknownError{IDs: ahead})
-	}
 	migrator := newMigrator(db, s)
-	sorted := s.migrations.Sorted()
-	for i := len(sorted) - 1; i >= 0 && steps > 0; i-- {
-		m := sorted[i]
-		row, ok := history.find(m.Name)
-		if !ok {
-			continue
-		}
-		steps--
+	registered := s.migrations.Sorted()
+	for _, row := range undoable {
+		m := registered[slices.IndexFunc(registered, func(m migrate.Migration) bool { return m.Name == row.id })] // verified
 		m.MigratedAt = row.migratedAt
 		if err := m.Down(ctx, migrator, &m); err != nil {
 			return err

@@ -24,8 +24,8 @@ const (
 type State struct {
 	ID        string    `json:"id"` // 14 digits
 	Name      string    `json:"name"`
-	Status    string    `json:"status"`
-	AppliedAt time.Time `json:"applied_at,omitzero"`
+	Status    string    `json:"status"`              // Applied, Pending, Changed, Unknown or Ahead
+	AppliedAt time.Time `json:"applied_at,omitzero"` // zero if pending
 }
 
 // Status returns all migrations, known or applied, by id. It reads only; on a database without any bookkeeping all are
@@ -41,16 +41,21 @@ func Check(ctx context.Context, db *bun.DB) error {
 	return embedded.check(ctx, db)
 }
 
-// Planned is a migration that [Up] would run.
+// Planned is a migration that [Up] would run or [Down] undo, with the SQL for that.
 type Planned struct {
-	ID   string `json:"id"`
+	ID   string `json:"id"` // 14 digits
 	Name string `json:"name"`
-	SQL  string `json:"sql"`
+	SQL  string `json:"sql"` // the up or the down file
 }
 
 // Plan returns what [Up] would run now, in its order. It reads only. Errors are those of Up.
 func Plan(ctx context.Context, db *bun.DB) ([]Planned, error) {
 	return embedded.plan(ctx, db)
+}
+
+// PlanDown returns what [Down] would undo now, in its order. It reads only. Errors are those of Down.
+func PlanDown(ctx context.Context, db *bun.DB, steps int) ([]Planned, error) {
+	return embedded.planDown(ctx, db, steps)
 }
 
 func (s *set) status(ctx context.Context, db *bun.DB) ([]State, error) {
@@ -108,6 +113,36 @@ func (s *set) plan(ctx context.Context, db *bun.DB) ([]Planned, error) {
 		}
 	}
 	return plan, nil
+}
+
+func (s *set) planDown(ctx context.Context, db *bun.DB, steps int) ([]Planned, error) {
+	undoable, err := s.undoable(ctx, db, steps)
+	if err != nil {
+		return nil, fmt.Errorf("migrations: plan: %w", err)
+	}
+	var plan []Planned
+	for _, row := range undoable {
+		if src, ok := s.find(row.id); ok { // verified
+			plan = append(plan, Planned{ID: src.id, Name: src.name, SQL: src.down})
+		}
+	}
+	return plan, nil
+}
+
+// undoable returns the newest steps entries of the history, newest first, if they may be undone.
+func (s *set) undoable(ctx context.Context, db *bun.DB, steps int) ([]entry, error) {
+	if steps < 1 {
+		return nil, fmt.Errorf("steps is %d, want at least 1", steps)
+	}
+	h, err := s.verifiedHistory(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	if ahead := s.ahead(h); len(ahead) > 0 {
+		return nil, &UnknownError{IDs: ahead}
+	}
+	slices.Reverse(h)
+	return h[:min(steps, len(h))], nil
 }
 
 // entry is one row of the bookkeeping.
