@@ -44,7 +44,7 @@ type IssueParams struct {
 type IssueResult struct {
 	Code      Secret    `json:"-"` // for the redirect; shown once, only its digest is stored
 	ID        uuid.UUID // for logs
-	ExpiresAt time.Time
+	ExpiresAt time.Time // by the database's clock
 }
 
 func (p IssueParams) check() error {
@@ -100,8 +100,8 @@ func (a *AuthCodes) Issue(ctx context.Context, params IssueParams) (IssueResult,
 // ExchangeParams is a token request with grant_type=authorization_code (RFC 6749 4.1.3). What the client sent is passed
 // on as it is, malformed or not: it yields an Outcome.
 type ExchangeParams struct {
-	Code         string
-	ClientID     string
+	Code         string // as presented
+	ClientID     string // of the authenticated client, or as presented by a public one
 	RedirectURI  string // may be left out if the code has a challenge (OAuth 2.1)
 	CodeVerifier string // RFC 7636 4.5
 
@@ -115,12 +115,14 @@ type ExchangeParams struct {
 
 // ExchangeResult is what became of a code.
 type ExchangeResult struct {
+	Grant
+
 	// Outcome is Exchanged, Unknown, Mismatch, Replayed, Expired or Ended.
 	Outcome Outcome
-	Grant
 }
 
-// Err returns nil if the outcome is [Exchanged], else an [*OutcomeError], which wraps [ErrInvalidGrant].
+// Err returns nil if the outcome is [Exchanged], else an [*OutcomeError], which wraps [ErrInvalidGrant]. Look at the error of
+// Exchange first: beside one there is no outcome.
 func (r ExchangeResult) Err() error { return r.Outcome.err(Exchanged) }
 
 // Exchange spends a code, once, for a session and its first refresh token, in one transaction and one round trip:

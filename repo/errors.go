@@ -30,11 +30,11 @@ func (e *InputError) Error() string { return "repo: " + e.Field + " " + e.Rule }
 type Effect int
 
 const (
-	// Refused: the database said no, for good; it changed nothing and would say no again.
+	// Refused means that the database said no, for good; it changed nothing and would say no again.
 	Refused Effect = iota + 1
-	// NotDone: nothing changed; the same call may succeed later.
+	// NotDone means that nothing changed; the same call may succeed later.
 	NotDone
-	// Unsure: the answer was lost. The call may have taken effect, or may yet.
+	// Unsure means that the answer was lost. The call may have taken effect, or may yet.
 	Unsure
 )
 
@@ -57,8 +57,8 @@ func (e Effect) String() string {
 // as it was.
 type DatabaseError struct {
 	Op     string // such as "RefreshTokens.Rotate"
-	Effect Effect
-	Err    error
+	Effect Effect // what is known of what the call did
+	Err    error  // of the driver
 }
 
 // Error implements error.
@@ -119,8 +119,7 @@ func effectOfState(state string) Effect {
 // sqlState returns the SQLSTATE of an error of pgdriver, or of any driver whose errors have a method SQLState, as pgx's
 // do; "" if the server did not speak.
 func sqlState(err error) string {
-	var ours pgdriver.Error
-	if errors.As(err, &ours) {
+	if ours, ok := errors.AsType[pgdriver.Error](err); ok {
 		return ours.Field('C')
 	}
 	var theirs interface{ SQLState() string }

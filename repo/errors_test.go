@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -92,5 +91,5 @@ func TestRepeatRemembersTheWorst(t *testing.T) {
 	require.Equal(t, 1, attempts, "nothing is repeated inside a caller's transaction")
 	require.NoError(t, c.repeat(t.Context(), "Op", func(context.Context) error { return nil }))
 
-	require.True(t, errors.Is(err, io.EOF), "the driver's error stays in reach")
+	require.ErrorIs(t, err, io.EOF, "the driver's error stays in reach")
 }

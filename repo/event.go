@@ -46,13 +46,13 @@ type Event struct {
 	bun.BaseModel `bun:"table:public.gpt_oauth_events,alias:e"`
 
 	ID          uuid.UUID       `bun:"id,pk,type:uuid"`
-	Type        string          `bun:"event_type"`
-	ClerkUserID string          `bun:"clerk_user_id"` // empty before authentication
-	ClientID    string          `bun:"client_id"`
+	Type        string          `bun:"event_type"`           // one of the Event constants, or the host's own
+	ClerkUserID string          `bun:"clerk_user_id"`        // empty before authentication
+	ClientID    string          `bun:"client_id"`            // empty if not known
 	SessionID   uuid.UUID       `bun:"session_id,type:uuid"` // zero if it belongs to none
-	Metadata    json.RawMessage `bun:"metadata,type:jsonb"`
-	IPAddress   string          `bun:"ip_address"`
-	CreatedAt   time.Time       `bun:"created_at"`
+	Metadata    json.RawMessage `bun:"metadata,type:jsonb"`  // a JSON object
+	IPAddress   string          `bun:"ip_address"`           // of the request; empty if not known
+	CreatedAt   time.Time       `bun:"created_at"`           // by the database's clock
 }
 
 // maxBatch bounds the length of one statement.
@@ -124,7 +124,7 @@ func (e *Events) Append(ctx context.Context, events ...AppendParams) error {
 
 // EventListParams filters the audit trail. A zero field filters nothing.
 type EventListParams struct {
-	Type        string
+	Type        string // one of the Event constants, or the host's own
 	ClerkUserID string
 	ClientID    string
 	SessionID   uuid.UUID

@@ -105,23 +105,34 @@ func TestOtherCallsRefuse(t *testing.T) {
 	ctx := t.Context()
 	long := strings.Repeat("x", 2049)
 	for name, call := range map[string]func() error{
-		"ExchangeParams.UserAgent":      func() error { _, err := store.AuthCodes.Exchange(ctx, ExchangeParams{UserAgent: "\xff"}); return err },
-		"EndParams.Reason":              func() error { _, err := store.Sessions.End(ctx, EndParams{}); return err },
-		"EndAllParams.ClerkUserID":      func() error { _, err := store.Sessions.EndAll(ctx, EndAllParams{Reason: "x"}); return err },
-		"EndAllParams.ClientID":         func() error { _, err := store.Sessions.EndAll(ctx, EndAllParams{ClerkUserID: "u", ClientID: long, Reason: "x"}); return err },
+		"ExchangeParams.UserAgent": func() error { _, err := store.AuthCodes.Exchange(ctx, ExchangeParams{UserAgent: "\xff"}); return err },
+		"EndParams.Reason":         func() error { _, err := store.Sessions.End(ctx, EndParams{}); return err },
+		"EndAllParams.ClerkUserID": func() error { _, err := store.Sessions.EndAll(ctx, EndAllParams{Reason: "x"}); return err },
+		"EndAllParams.ClientID": func() error {
+			_, err := store.Sessions.EndAll(ctx, EndAllParams{ClerkUserID: "u", ClientID: long, Reason: "x"})
+			return err
+		},
 		"EndAllParams.Reason":           func() error { _, err := store.Sessions.EndAll(ctx, EndAllParams{ClerkUserID: "u"}); return err },
 		"EndUser clerkUserID":           func() error { _, err := store.EndUser(ctx, "", "x"); return err },
 		"EndUser reason":                func() error { _, err := store.EndUser(ctx, "u", ""); return err },
 		"SessionListParams.ClerkUserID": func() error { _, err := store.Sessions.List(ctx, SessionListParams{}); return err },
-		"SessionListParams.Limit":       func() error { _, err := store.Sessions.List(ctx, SessionListParams{ClerkUserID: "u", Limit: 1001}); return err },
-		"SessionListParams.Cursor":      func() error { _, err := store.Sessions.List(ctx, SessionListParams{ClerkUserID: "u", Cursor: "x"}); return err },
-		"EventListParams.Limit":         func() error { _, err := store.Events.List(ctx, EventListParams{Limit: -1}); return err },
-		"EventListParams.Cursor":        func() error { _, err := store.Events.List(ctx, EventListParams{Cursor: "!"}); return err },
-		"FamilyParams.Cursor":           func() error { _, err := store.RefreshTokens.Family(ctx, FamilyParams{Cursor: "x"}); return err },
-		"AppendParams.Type":             func() error { return store.Events.Append(ctx, AppendParams{Type: "Job"}) },
-		"AppendParams.ClerkUserID":      func() error { return store.Events.Append(ctx, AppendParams{Type: "job", ClerkUserID: "\x00"}) },
-		"AppendParams.Metadata":         func() error { return store.Events.Append(ctx, AppendParams{Type: "job", Metadata: json.RawMessage(`1`)}) },
-		"Append events":                 func() error { return store.Events.Append(ctx, make([]AppendParams, 1001)...) },
+		"SessionListParams.Limit": func() error {
+			_, err := store.Sessions.List(ctx, SessionListParams{ClerkUserID: "u", Limit: 1001})
+			return err
+		},
+		"SessionListParams.Cursor": func() error {
+			_, err := store.Sessions.List(ctx, SessionListParams{ClerkUserID: "u", Cursor: "x"})
+			return err
+		},
+		"EventListParams.Limit":    func() error { _, err := store.Events.List(ctx, EventListParams{Limit: -1}); return err },
+		"EventListParams.Cursor":   func() error { _, err := store.Events.List(ctx, EventListParams{Cursor: "!"}); return err },
+		"FamilyParams.Cursor":      func() error { _, err := store.RefreshTokens.Family(ctx, FamilyParams{Cursor: "x"}); return err },
+		"AppendParams.Type":        func() error { return store.Events.Append(ctx, AppendParams{Type: "Job"}) },
+		"AppendParams.ClerkUserID": func() error { return store.Events.Append(ctx, AppendParams{Type: "job", ClerkUserID: "\x00"}) },
+		"AppendParams.Metadata": func() error {
+			return store.Events.Append(ctx, AppendParams{Type: "job", Metadata: json.RawMessage(`1`)})
+		},
+		"Append events": func() error { return store.Events.Append(ctx, make([]AppendParams, 1001)...) },
 	} {
 		var input *InputError
 		require.ErrorAs(t, call(), &input, name)
@@ -184,8 +195,15 @@ func TestConfig(t *testing.T) {
 	require.Zero(t, off.SessionTTL+off.Grace+off.TouchInterval)
 
 	for _, bad := range []Config{
-		{CodeTTL: 11 * time.Minute}, {CodeTTL: Off}, {RefreshTTL: -2}, {RefreshTTL: math.MaxInt64}, {SessionTTL: time.Nanosecond},
-		{Grace: time.Hour}, {TouchInterval: 25 * time.Hour}, {Timeout: Off}, {StatementTimeout: -5},
+		{CodeTTL: 11 * time.Minute},
+		{CodeTTL: Off},
+		{RefreshTTL: -2},
+		{RefreshTTL: math.MaxInt64},
+		{SessionTTL: time.Nanosecond},
+		{Grace: time.Hour},
+		{TouchInterval: 25 * time.Hour},
+		{Timeout: Off},
+		{StatementTimeout: -5},
 	} {
 		_, err := New(nil, bad)
 		var input *InputError

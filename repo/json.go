@@ -34,21 +34,21 @@ func checkJSON(field string, data json.RawMessage) error {
 func scanJSON(field string, data []byte) error {
 	depth := 0
 	for i := 0; i < len(data); {
-		switch c := data[i]; {
-		case c == '"':
+		switch data[i] {
+		case '"':
 			end, ok := scanJSONString(data, i+1)
 			if !ok {
 				return &InputError{field, `must not contain \u0000 or half a surrogate pair`}
 			}
 			i = end
 			continue
-		case c == '{' || c == '[':
+		case '{', '[':
 			if depth++; depth > maxJSONDepth {
 				return &InputError{field, "must not be nested deeper than 64 levels"}
 			}
-		case c == '}' || c == ']':
+		case '}', ']':
 			depth--
-		case c == 'e' || c == 'E': // of a number: the e of true and false cannot be followed by a digit
+		case 'e', 'E': // of a number: the e of true and false cannot be followed by a digit
 			exponent, end := scanExponent(data, i+1)
 			if exponent > maxExponent {
 				return &InputError{field, "must not contain numbers beyond the range of a float64"}

@@ -40,7 +40,7 @@ var ErrInvalidGrant = errors.New("invalid_grant")
 
 // OutcomeError is an Outcome as an error, for those who want one. It wraps [ErrInvalidGrant].
 type OutcomeError struct {
-	Outcome Outcome
+	Outcome Outcome // not for the client: to it all are invalid_grant
 }
 
 // Error implements error.

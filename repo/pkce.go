@@ -20,6 +20,8 @@ const (
 	unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~" // RFC 3986 2.3
 )
 
+const challengeField = "IssueParams.CodeChallenge"
+
 // noChallenge is what a code without PKCE has for a challenge. No verifier hashes to it.
 const noChallenge = ""
 
@@ -48,18 +50,18 @@ func isS256(s string) bool {
 func (p IssueParams) storedChallenge(allowPlain bool) (string, error) {
 	if p.WithoutPKCE {
 		if p.CodeChallenge != "" || p.CodeChallengeMethod != "" {
-			return "", &InputError{"IssueParams.CodeChallenge", "must be empty with WithoutPKCE"}
+			return "", &InputError{challengeField, "must be empty with WithoutPKCE"}
 		}
 		return noChallenge, nil
 	}
 	if p.CodeChallenge == "" {
-		return "", &InputError{"IssueParams.CodeChallenge", "must not be empty, unless WithoutPKCE says so"}
+		return "", &InputError{challengeField, "must not be empty, unless WithoutPKCE says so"}
 	}
 
 	switch p.CodeChallengeMethod {
 	case S256:
 		if !isS256(p.CodeChallenge) {
-			return "", &InputError{"IssueParams.CodeChallenge", "must be the base64url of 32 bytes without padding (RFC 7636 4.2)"}
+			return "", &InputError{challengeField, "must be the base64url of 32 bytes without padding (RFC 7636 4.2)"}
 		}
 		return p.CodeChallenge, nil
 	case Plain, "": // an absent method means plain (RFC 7636 4.3)
@@ -67,7 +69,7 @@ func (p IssueParams) storedChallenge(allowPlain bool) (string, error) {
 			return "", &InputError{"IssueParams.CodeChallengeMethod", "must be S256: absent it means plain (RFC 7636 4.3), which Config.AllowPlain does not allow"}
 		}
 		if !isVerifier(p.CodeChallenge) {
-			return "", &InputError{"IssueParams.CodeChallenge", "must be 43 to 128 unreserved characters (RFC 7636 4.1)"}
+			return "", &InputError{challengeField, "must be 43 to 128 unreserved characters (RFC 7636 4.1)"}
 		}
 		return s256(p.CodeChallenge), nil
 	default:

@@ -19,7 +19,7 @@ type RefreshToken struct {
 	bun.BaseModel `bun:"table:public.gpt_refresh_tokens,alias:t"`
 
 	ID          uuid.UUID `bun:"id,pk,type:uuid"`
-	SessionID   uuid.UUID `bun:"session_id,type:uuid"`
+	SessionID   uuid.UUID `bun:"session_id,type:uuid"` // its family; zero for rows older than gptoauth
 	ClerkUserID string    `bun:"clerk_user_id"`
 	ExpiresAt   time.Time `bun:"expires_at"`
 	RevokedAt   time.Time `bun:"revoked_at,nullzero"`           // when it was rotated, or its session ended; zero while current
@@ -30,19 +30,21 @@ type RefreshToken struct {
 // RotateParams is a token request with grant_type=refresh_token (RFC 6749 6). What the client sent is passed on as it
 // is, malformed or not: it yields an Outcome.
 type RotateParams struct {
-	RefreshToken string
-	ClientID     string
+	RefreshToken string     // as presented
+	ClientID     string     // of the authenticated client, or as presented by a public one
 	IPAddress    netip.Addr // of the request; optional, for the audit trail
 }
 
 // RotateResult is what became of a refresh token.
 type RotateResult struct {
+	Grant
+
 	// Outcome is Rotated, Retried, Unknown, Mismatch, Expired, Ended or Reused.
 	Outcome Outcome
-	Grant
 }
 
-// Err returns nil if the outcome is [Rotated] or [Retried], else an [*OutcomeError], which wraps [ErrInvalidGrant].
+// Err returns nil if the outcome is [Rotated] or [Retried], else an [*OutcomeError], which wraps [ErrInvalidGrant]. Look at the
+// error of Rotate first: beside one there is no outcome.
 func (r RotateResult) Err() error { return r.Outcome.err(Rotated, Retried) }
 
 // Rotate replaces a session's current refresh token by a new one, in one transaction and one round trip:
@@ -92,20 +94,19 @@ func (t *RefreshTokens) Rotate(ctx context.Context, params RotateParams) (Rotate
 	if err != nil {
 		return RotateResult{}, err
 	}
-	switch r.Outcome {
-	case Rotated:
+	if r.Outcome == Rotated {
 		r.RefreshToken = Secret(successor)
-	case Retried:
+	}
+	if r.Outcome == Retried {
 		r.RefreshToken = Secret(presented.successor(stored).text())
-	default:
 	}
 	return r, nil
 }
 
 // RevokeParams is a revocation request (RFC 7009 2.1).
 type RevokeParams struct {
-	RefreshToken string
-	ClientID     string
+	RefreshToken string     // as presented
+	ClientID     string     // of the authenticated client, or as presented by a public one
 	IPAddress    netip.Addr // of the request; optional, for the audit trail
 }
 
@@ -114,11 +115,11 @@ type RevokeResult struct {
 	// Outcome is Revoked, Ended (the session was over already), Unknown or Mismatch.
 	Outcome     Outcome
 	SessionID   uuid.UUID // zero if Unknown
-	ClerkUserID string
+	ClerkUserID string    // empty if Unknown
 }
 
 // Err returns nil if the client is to be told that it succeeded, which by RFC 7009 2.2 includes [Unknown] and [Ended]; for
-// [Mismatch] an [*OutcomeError], which wraps [ErrInvalidGrant].
+// [Mismatch] an [*OutcomeError], which wraps [ErrInvalidGrant]. Look at the error of Revoke first: beside one there is no outcome.
 func (r RevokeResult) Err() error { return r.Outcome.err(Revoked, Unknown, Ended) }
 
 // Revoke ends the session of a refresh token at once, whichever generation is presented and however old it is, in one

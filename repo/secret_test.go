@@ -84,7 +84,8 @@ func TestSuccessor(t *testing.T) {
 	token := newSecret(tokenPrefix, routeOf("user_1"))
 	nonce := newNonce()
 
-	require.Equal(t, token.successor(nonce), token.successor(nonce), "the same token and nonce give the same successor")
+	first := token.successor(nonce)
+	require.Equal(t, first, token.successor(nonce), "the same token and nonce give the same successor")
 	require.Equal(t, token.route, token.successor(nonce).route)
 	require.NotEqual(t, token.successor(nonce).key, token.successor(newNonce()).key)
 	require.NotEqual(t, token.successor(nonce).key, newSecret(tokenPrefix, token.route).successor(nonce).key)

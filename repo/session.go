@@ -10,7 +10,8 @@ import (
 	"github.com/uptrace/bun"
 )
 
-// Sessions reads, touches and ends sessions.
+// Sessions reads, touches and ends sessions. Ending them is what RFC 9700 4.14.2 asks for on sign-out, on a change of password and
+// the like.
 type Sessions struct {
 	conn *conn
 }
@@ -21,19 +22,19 @@ type Session struct {
 
 	ID             uuid.UUID       `bun:"id,pk,type:uuid"`
 	ClerkUserID    string          `bun:"clerk_user_id"`
-	ClientID       string          `bun:"client_id"` // empty for rows older than gptoauth: they cannot be refreshed
-	Scope          string          `bun:"scope"`
-	Resource       string          `bun:"resource"`
-	Data           json.RawMessage `bun:"data,type:jsonb"`
+	ClientID       string          `bun:"client_id"`                  // empty for rows older than gptoauth: they cannot be refreshed
+	Scope          string          `bun:"scope"`                      // space-separated (RFC 6749 3.3)
+	Resource       string          `bun:"resource"`                   // space-separated (RFC 8707)
+	Data           json.RawMessage `bun:"data,type:jsonb"`            // the host's own, as given to Issue; nil if none was
 	RefreshTokenID uuid.UUID       `bun:"refresh_token_id,type:uuid"` // the current token
-	LastActiveAt   time.Time       `bun:"last_active"`
-	CreatedAt      time.Time       `bun:"created_at"`
-	ExpiresAt      time.Time       `bun:"expires_at,nullzero"` // absolute end; zero if there is none
-	EndedAt        time.Time       `bun:"ended_at,nullzero"`   // zero if it has not been ended
-	EndReason      string          `bun:"end_reason"`          // token_reuse, code_replay, token_revoke, or the host's own
-	Retries        int             `bun:"retries"`             // how often a client was given its successor again
-	IPAddress      string          `bun:"ip_address"`          // of the exchange
-	UserAgent      string          `bun:"user_agent"`          // of the exchange
+	LastActiveAt   time.Time       `bun:"last_active"`                // its last exchange, rotation, retry or written Touch
+	CreatedAt      time.Time       `bun:"created_at"`                 // the exchange
+	ExpiresAt      time.Time       `bun:"expires_at,nullzero"`        // absolute end; zero if there is none
+	EndedAt        time.Time       `bun:"ended_at,nullzero"`          // zero if it has not been ended
+	EndReason      string          `bun:"end_reason"`                 // token_reuse, code_replay, token_revoke, or the host's own
+	Retries        int             `bun:"retries"`                    // how often a client was given its successor again
+	IPAddress      string          `bun:"ip_address"`                 // of the exchange
+	UserAgent      string          `bun:"user_agent"`                 // of the exchange
 
 	RefreshExpiresAt time.Time `bun:"refresh_expires_at,scanonly"` // of the current token
 	// Alive, by the database's clock when it was read: not ended, before its absolute end, its current token unexpired.

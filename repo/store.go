@@ -11,10 +11,10 @@ import (
 // Store is the four repositories over one database. It is safe for use by many goroutines and needs no closing; the
 // *bun.DB is the caller's.
 type Store struct {
-	AuthCodes     *AuthCodes
-	RefreshTokens *RefreshTokens
-	Sessions      *Sessions
-	Events        *Events
+	AuthCodes     *AuthCodes     // Issue, Exchange
+	RefreshTokens *RefreshTokens // Rotate, Revoke, Lookup, Family
+	Sessions      *Sessions      // Get, List, Active, Touch, End, EndAll
+	Events        *Events        // Append, List, All
 
 	conn *conn
 }
@@ -84,7 +84,7 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, store *St
 // did; the events are there.
 type EndedResult struct {
 	Codes    int // unused authorization codes that can no longer be exchanged
-	Sessions int
+	Sessions int // that had not been ended before
 }
 
 // EndUser offboards a person, in one transaction: ends all their sessions and lets their unused codes expire, writes one
