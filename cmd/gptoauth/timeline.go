@@ -1,0 +1,144 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+
+	"github.com/gptoauth/gptoauth/repo"
+)
+
+// trailEvent is an event of the audit trail as the commands print it with --json.
+type trailEvent struct {
+	ID          uuid.UUID       `json:"id"`
+	Type        string          `json:"type"`
+	CreatedAt   time.Time       `json:"created_at"`
+	ClerkUserID string          `json:"clerk_user_id,omitempty"`
+	ClientID    string          `json:"client_id,omitempty"`
+	SessionID   uuid.UUID       `json:"session_id,omitzero"`
+	IPAddress   string          `json:"ip_address,omitempty"`
+	Metadata    json.RawMessage `json:"metadata,omitempty"`
+}
+
+func newTrailEvent(e repo.Event) trailEvent {
+	return trailEvent{
+		ID:          e.ID,
+		Type:        e.Type,
+		CreatedAt:   e.CreatedAt.UTC(),
+		ClerkUserID: e.ClerkUserID,
+		ClientID:    e.ClientID,
+		SessionID:   e.SessionID,
+		IPAddress:   e.IPAddress,
+		Metadata:    e.Metadata,
+	}
+}
+
+// timeline draws events, oldest first, one line each, with the time since the first. A run of the same becomes one line.
+func timeline(p pen, events []trailEvent) []string {
+	var rows [][]cell
+	for begin := 0; begin < len(events); {
+		end := begin + 1
+		for end < len(events) && sameKind(events[begin], events[end]) {
+			end++
+		}
+		rows = append(rows, timelineRow(p, events[begin], events[begin].CreatedAt.Sub(events[0].CreatedAt), end-begin))
+		begin = end
+	}
+	return p.table(rows)
+}
+
+func sameKind(a, b trailEvent) bool {
+	return a.Type == b.Type && a.SessionID == b.SessionID && a.IPAddress == b.IPAddress && a.about() == b.about()
+}
+
+func timelineRow(p pen, e trailEvent, since time.Duration, times int) []cell {
+	t, mark := e.tone(p)
+	name := e.Type
+	if times > 1 {
+		name += " " + p.glyphs.times + strconv.Itoa(times)
+	}
+	session := ""
+	if e.SessionID != uuid.Nil {
+		session = shortID(e.SessionID)
+	}
+	return []cell{
+		{text: "+" + elapsed(since), tone: faint, right: true},
+		{text: mark, tone: t},
+		{text: name, tone: t},
+		{text: session, tone: strong},
+		{text: printable(e.IPAddress), tone: faint},
+		{text: e.about()},
+	}
+}
+
+// tone tells alarms from what is merely refused and from what goes well.
+func (e trailEvent) tone(p pen) (tone, string) {
+	switch e.Type {
+	case repo.EventTokenReuse, repo.EventCodeReplay:
+		return alarm, p.glyphs.alarm
+	case repo.EventTokenMismatch, repo.EventCodeMismatch, repo.EventTokenRetry:
+		return refuse, p.glyphs.warning
+	case repo.EventTokenRevoke, repo.EventSessionEnd, repo.EventUserEnd, repo.EventUserErase:
+		return plain, p.glyphs.end
+	default:
+		return good, p.glyphs.dot
+	}
+}
+
+// about says in a few words what happened, from the type and what the store wrote beside it. Of the host's own events it
+// shows the metadata.
+func (e trailEvent) about() string {
+	switch e.Type {
+	case repo.EventAuthorize:
+		return "code issued"
+	case repo.EventTokenExchange:
+		return "session begins"
+	case repo.EventTokenRefresh:
+		return "new token"
+	case repo.EventTokenRetry:
+		return "same token again"
+	case repo.EventTokenReuse, repo.EventCodeReplay, repo.EventTokenRevoke:
+		return "session ends"
+	}
+	var about struct {
+		Rule     string `json:"rule"`
+		Reason   string `json:"reason"`
+		Codes    int    `json:"codes"`
+		Sessions int    `json:"sessions"`
+	}
+	known := json.Unmarshal(e.Metadata, &about) == nil
+	switch {
+	case known && (e.Type == repo.EventCodeMismatch || e.Type == repo.EventTokenMismatch):
+		return "wrong " + printable(about.Rule)
+	case known && e.Type == repo.EventSessionEnd:
+		return printable(about.Reason)
+	case known && e.Type == repo.EventUserEnd:
+		return fmt.Sprintf("%s, %s", count(about.Sessions, "session"), count(about.Codes, "code"))
+	case len(e.Metadata) == 0 || string(e.Metadata) == "{}":
+		return ""
+	default:
+		return printable(string(e.Metadata))
+	}
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+// printable replaces what would move the cursor or turn the line around: users and clients choose some of what is shown.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s)
+}
