@@ -83,12 +83,16 @@ func (host) authenticate(r *http.Request) client {
 
 func (host) respond(w http.ResponseWriter, grant repo.Grant) {
 	w.Header().Set("Cache-Control", "no-store") // RFC 6749 5.1
-	_ = json.NewEncoder(w).Encode(map[string]string{
+	answer, err := json.Marshal(map[string]string{
 		"access_token":  "a JWT with sid " + grant.SessionID.String(),
 		"token_type":    "Bearer",
 		"refresh_token": string(grant.RefreshToken),
 		"scope":         grant.Scope,
 	})
+	if err != nil {
+		panic(err)
+	}
+	w.Write(answer)
 }
 
 // The store behind the token endpoint of a server.

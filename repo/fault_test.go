@@ -30,9 +30,7 @@ func TestConnectionsCut(t *testing.T) {
 
 	t.Run("TheStoreLosesNothing", func(t *testing.T) {
 		t.Parallel()
-		direct, cut := cutRounds(t, rounds, func(ctx context.Context, store *repo.Store, session *repotest.Session) error {
-			return exchangeAndRotate(ctx, store, session)
-		})
+		direct, cut := cutRounds(t, rounds, exchangeAndRotate)
 		require.NotZero(t, cut, "no connection was cut: the test shows nothing")
 		require.Zero(t, count(t, direct, "gpt_oauth_events", "event_type IN ('code_replay', 'token_reuse', 'session_end')"))
 		require.Zero(t, count(t, direct, "gpt_sessions", "ended_at IS NOT NULL"))
