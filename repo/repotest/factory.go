@@ -87,7 +87,7 @@ func (s *Session) add(grant repo.Grant) {
 }
 
 // Request is the token request that presents a generation of the refresh token, 0 being the first.
-func (s Session) Request(generation int) repo.RotateParams {
+func (s *Session) Request(generation int) repo.RotateParams {
 	return repo.RotateParams{RefreshToken: s.Tokens[generation], ClientID: s.Code.Issued.ClientID}
 }
 

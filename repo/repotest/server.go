@@ -105,7 +105,7 @@ func (s *server) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer conn.Close() //nolint:errcheck // back into the pool
 	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock(?)", setupLock); err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (s *server) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close() // a template is cloned only while no one is connected to it
+	defer db.Close() //nolint:errcheck // a template is cloned only while no one is connected to it
 	return migrations.Up(ctx, db)
 }
 
