@@ -78,9 +78,9 @@ func (a *AuthCodes) Issue(ctx context.Context, params IssueParams) (IssueResult,
 	r := routeOf(params.ClerkUserID)
 	code := newSecret(codePrefix, r).text()
 	result := IssueResult{Code: Secret(code), ID: newID(r)}
-	call := a.conn.newCall("expires_at", "gpt_issue_code_v1").
+	call := a.conn.newCall("gpt_issue_code_v1").
 		id(result.ID).
-		text(digest(code)).
+		digest(code).
 		text(challenge).
 		text(params.ClerkUserID).
 		text(params.ClientID).
@@ -91,10 +91,13 @@ func (a *AuthCodes) Issue(ctx context.Context, params IssueParams) (IssueResult,
 		micros(params.TTL).
 		nullable(addressText(params.IPAddress)).
 		id(newID(r))
-	if err := a.conn.run(ctx, "AuthCodes.Issue", call, &result.ExpiresAt); err != nil {
+	const op = "AuthCodes.Issue"
+	expiresAt, err := a.conn.run(ctx, op, call)
+	if err != nil {
 		return IssueResult{}, err
 	}
-	return result, nil
+	result.ExpiresAt, err = parseTime(expiresAt)
+	return result, done(op, err)
 }
 
 // ExchangeParams is a token request with grant_type=authorization_code (RFC 6749 4.1.3). What the client sent is passed
@@ -148,28 +151,36 @@ func (a *AuthCodes) Exchange(ctx context.Context, params ExchangeParams) (Exchan
 
 	token := newSecret(tokenPrefix, code.route).text()
 	tokenID := newID(code.route)
-	call := a.conn.newCall(
-		"outcome, session_id, clerk_user_id, scope, resource, data, refresh_expires_at, session_expires_at",
-		"gpt_exchange_code_v1").
-		text(digest(params.Code)).
+	call := a.conn.newCall("gpt_exchange_code_v1").
+		digest(params.Code).
 		text(presentedText(params.ClientID, maxClientIDLen)).
 		nullable(presentedRedirectURI(params.RedirectURI)).
 		nullable(presentedChallenge(params.CodeVerifier)).
 		bool(params.ClientAuthenticated).
 		id(newID(code.route)).
 		id(tokenID).
-		text(digest(token)).
+		digest(token).
 		micros(a.conn.config.RefreshTTL).
 		micros(a.conn.config.SessionTTL).
 		nullable(addressText(params.IPAddress)).
 		optional(params.UserAgent).
 		id(newID(code.route))
 
-	var r ExchangeResult
-	err := a.conn.run(ctx, "AuthCodes.Exchange", call, &r.Outcome, &r.SessionID, optionalString{&r.ClerkUserID},
-		optionalString{&r.Scope}, optionalString{&r.Resource}, (*[]byte)(&r.Data),
-		optionalTime{&r.RefreshExpiresAt}, optionalTime{&r.SessionExpiresAt})
+	const op = "AuthCodes.Exchange"
+	row, err := a.conn.runRow(ctx, op, call)
 	if err != nil {
+		return ExchangeResult{}, err
+	}
+	r := ExchangeResult{Outcome: Outcome(row.text()), Grant: Grant{
+		SessionID:        row.id(),
+		ClerkUserID:      row.text(),
+		Scope:            row.text(),
+		Resource:         row.text(),
+		Data:             row.json(),
+		RefreshExpiresAt: row.time(),
+		SessionExpiresAt: row.time(),
+	}}
+	if err := done(op, row.end()); err != nil {
 		return ExchangeResult{}, err
 	}
 	if r.Outcome == Exchanged {

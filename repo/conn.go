@@ -2,8 +2,9 @@ package repo
 
 import (
 	"context"
+	"database/sql"
 	"math/rand/v2"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -41,31 +42,79 @@ func (c *conn) with(tx bun.Tx) *conn {
 }
 
 // newCall begins a call of a SQL function.
-func (c *conn) newCall(columns, function string) *call {
-	return newCall(c.db.Dialect(), columns, function)
+func (c *conn) newCall(function string) *call {
+	return newCall(c.db.Dialect(), function)
 }
 
-// run sends a call, which yields one row, and scans it. sql.Row reads to the end of the answer: a row arrives before the
-// COMMIT of its implicit transaction, and only the end says that it was committed.
-func (c *conn) run(ctx context.Context, op string, call *call, dest ...any) error {
-	query := call.query()
-	return c.repeat(ctx, op, func(ctx context.Context) error {
-		if !c.bounds {
-			return c.db.QueryRowContext(ctx, "?", query).Scan(dest...)
-		}
-		return c.db.QueryRowContext(ctx, "?; ?", c.statementTimeout(ctx), query).Scan(dest...)
-	})
+// run sends a call of a function with one OUT parameter, and returns that as text. The call is spent.
+func (c *conn) run(ctx context.Context, op string, call *call) (string, error) {
+	call.close()
+	err := c.repeat(ctx, op, func(ctx context.Context) error { return c.send(ctx, call) })
+	return call.free(), err
 }
+
+// runRow sends a call of a function with several OUT parameters. The call is spent.
+func (c *conn) runRow(ctx context.Context, op string, call *call) (row, error) {
+	answer, err := c.run(ctx, op, call)
+	if err != nil {
+		return row{}, err
+	}
+	return newRow(answer), nil
+}
+
+// done is for the end of an operation that has succeeded, unless its answer is not understood.
+func done(op string, err error) error {
+	if err != nil {
+		return &DatabaseError{Op: op, Effect: Unsure, Err: err}
+	}
+	return nil
+}
+
+// send makes one attempt. Over pgdriver, ctx is used up to here: a cancellation does nothing to a query that runs, and yet
+// database/sql starts a goroutine for each to watch for it. The deadline stays.
+func (c *conn) send(ctx context.Context, call *call) error {
+	db, ok := c.db.(*bun.DB)
+	if !ok || !c.bounds {
+		return queryRow(ctx, c.db, call.query(), call)
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close() //nolint:errcheck // gives it back to the pool
+	return queryRow(withoutDone{ctx}, conn, call.queryWithTimeout(c.statementTimeout(ctx)), call)
+}
+
+// queryRow scans the one value of the one row. sql.Row reads to the end of the answer: a row arrives before the COMMIT of
+// its implicit transaction, and only the end says that it was committed.
+//
+// Bun looks for placeholders in a query, and would find them in what users wrote; so a text with a question mark is
+// handed over as an argument, at the cost of a copy.
+func queryRow[T rowQuerier](ctx context.Context, db T, query string, call *call) error {
+	if strings.Contains(query, "?") {
+		return db.QueryRowContext(ctx, "?", bun.Safe(query)).Scan(call.dest[:]...)
+	}
+	return db.QueryRowContext(ctx, query).Scan(call.dest[:]...)
+}
+
+type rowQuerier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// withoutDone is a context that cannot be cancelled and yet has the deadline of the one inside.
+type withoutDone struct{ context.Context } //nolint:containedctx // that is its purpose
+
+func (withoutDone) Done() <-chan struct{} { return nil }
+func (withoutDone) Err() error            { return nil }
 
 // statementTimeout bounds the server: a cancelled context does not reach it, and when a deadline passes the driver gives
 // up while the server goes on, and commits.
-func (c *conn) statementTimeout(ctx context.Context) bun.Safe {
+func (c *conn) statementTimeout(ctx context.Context) time.Duration {
 	timeout := c.config.StatementTimeout
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = min(timeout, time.Until(deadline)*9/10)
 	}
-	millis := max(timeout.Milliseconds(), 1) // 0 would mean no timeout
-	return bun.Safe("SET LOCAL statement_timeout = " + strconv.FormatInt(millis, 10))
+	return timeout
 }
 
 // repeat calls do until it succeeds, is refused for good, or time is over. Every call can be repeated: its ids, digests
@@ -77,40 +126,41 @@ func (c *conn) repeat(ctx context.Context, op string, do func(ctx context.Contex
 		}
 		return nil
 	}
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.config.Timeout)
-		defer cancel()
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(c.config.Timeout)
 	}
 
 	var worst Effect // a call that may have taken effect stays Unsure, whatever its repetition meets
 	for pause := firstPause; ; pause = min(pause*2, maxPause) {
-		err := c.attempt(ctx, do)
+		err := c.attempt(ctx, deadline, do)
 		if err == nil {
 			return nil
 		}
 		effect := effectOf(err)
 		worst = max(worst, effect)
-		if effect == Refused || !sleep(ctx, pause/2+rand.N(pause)) { //nolint:gosec // jitter, not a secret
+		if effect == Refused || !sleep(ctx, deadline, pause/2+rand.N(pause)) { //nolint:gosec // jitter, not a secret
 			return &DatabaseError{Op: op, Effect: worst, Err: err}
 		}
 	}
 }
 
-// attempt leaves time for another: a network that swallows everything must not eat the whole deadline at once.
-func (c *conn) attempt(ctx context.Context, do func(ctx context.Context) error) error {
-	limit := c.config.StatementTimeout + answerMargin
-	if deadline, _ := ctx.Deadline(); time.Until(deadline) > limit {
+// attempt leaves time for another: a network that swallows everything must not eat the whole time at once.
+func (c *conn) attempt(ctx context.Context, deadline time.Time, do func(ctx context.Context) error) error {
+	if limit := time.Now().Add(c.config.StatementTimeout + answerMargin); limit.Before(deadline) {
+		deadline = limit
+	}
+	if own, ok := ctx.Deadline(); !ok || deadline.Before(own) {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
+		ctx, cancel = context.WithDeadline(ctx, deadline)
 		defer cancel()
 	}
 	return do(ctx)
 }
 
-// sleep waits, unless ctx ends first or would before there is time for another attempt.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+// sleep waits, unless ctx ends first or there would be no time for another attempt.
+func sleep(ctx context.Context, deadline time.Time, d time.Duration) bool {
+	if time.Until(deadline) <= d {
 		return false
 	}
 	timer := time.NewTimer(d)

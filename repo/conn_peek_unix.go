@@ -5,6 +5,7 @@ package repo
 import (
 	"errors"
 	"net"
+	"sync"
 	"syscall"
 )
 
@@ -19,8 +20,20 @@ func isSilent(conn net.Conn) bool {
 	if err != nil {
 		return false
 	}
-	silent := false
-	err = raw.Control(func(fd uintptr) {
+	p := peeks.Get().(*peek) //nolint:errcheck // the pool holds nothing else
+	defer peeks.Put(p)
+	return raw.Control(p.look) == nil && p.silent
+}
+
+// peek is pooled with its method value, because every acquisition of a connection has one.
+type peek struct {
+	silent bool
+	look   func(fd uintptr)
+}
+
+var peeks = sync.Pool{New: func() any {
+	p := &peek{}
+	p.look = func(fd uintptr) {
 		var b [1]byte
 		for {
 			_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
@@ -28,9 +41,9 @@ func isSilent(conn net.Conn) bool {
 				continue
 			}
 			// No error is either a byte or the end.
-			silent = errors.Is(err, syscall.EAGAIN)
+			p.silent = errors.Is(err, syscall.EAGAIN)
 			return
 		}
-	})
-	return err == nil && silent
-}
+	}
+	return p
+}}

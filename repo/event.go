@@ -110,7 +110,7 @@ func (e *Events) Append(ctx context.Context, events ...AppendParams) error {
 	}
 
 	n := len(rows)
-	call := e.conn.newCall("appended", "gpt_append_events_v1").
+	call := e.conn.newCall("gpt_append_events_v1").
 		array("uuid[]", n, func(c *call, i int) { c.id(rows[i].ID) }).
 		array("text[]", n, func(c *call, i int) { c.text(rows[i].Type) }).
 		array("text[]", n, func(c *call, i int) { c.optional(rows[i].ClerkUserID) }).
@@ -118,8 +118,8 @@ func (e *Events) Append(ctx context.Context, events ...AppendParams) error {
 		array("uuid[]", n, func(c *call, i int) { c.optionalID(rows[i].SessionID) }).
 		array("jsonb[]", n, func(c *call, i int) { c.optional(string(rows[i].Metadata)) }).
 		array("text[]", n, func(c *call, i int) { c.nullable(addressText(rows[i].IPAddress)) })
-	var appended int
-	return e.conn.run(ctx, "Events.Append", call, &appended)
+	_, err := e.conn.run(ctx, "Events.Append", call)
+	return err
 }
 
 // EventListParams filters the audit trail. A zero field filters nothing.

@@ -23,32 +23,3 @@ type Grant struct {
 	RefreshExpiresAt time.Time // unless it is rotated before
 	SessionExpiresAt time.Time // zero if the session has no absolute end
 }
-
-// optionalTime scans NULL as the zero time.
-type optionalTime struct{ dest *time.Time }
-
-// Scan implements sql.Scanner.
-func (o optionalTime) Scan(value any) error {
-	if t, ok := value.(time.Time); ok {
-		*o.dest = t
-	} else {
-		*o.dest = time.Time{}
-	}
-	return nil
-}
-
-// optionalString scans NULL as the empty string.
-type optionalString struct{ dest *string }
-
-// Scan implements sql.Scanner.
-func (o optionalString) Scan(value any) error {
-	switch v := value.(type) {
-	case string:
-		*o.dest = v
-	case []byte:
-		*o.dest = string(v)
-	default:
-		*o.dest = ""
-	}
-	return nil
-}

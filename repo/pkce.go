@@ -27,8 +27,11 @@ const noChallenge = ""
 
 // s256 is BASE64URL(SHA256(verifier)), RFC 7636 4.2.
 func s256(verifier string) string {
-	sum := sha256.Sum256([]byte(verifier))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	var buffer [maxVerifierLen]byte // on the stack
+	sum := sha256.Sum256(append(buffer[:0], verifier...))
+	var text [s256Len]byte
+	base64.RawURLEncoding.Encode(text[:], sum[:])
+	return string(text[:])
 }
 
 // isVerifier says whether s has the form of a code verifier (RFC 7636 4.1), which is that of a plain challenge too.

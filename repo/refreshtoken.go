@@ -73,25 +73,34 @@ func (t *RefreshTokens) Rotate(ctx context.Context, params RotateParams) (Rotate
 	if t.conn.config.Grace == 0 {
 		nonce = nil // what is not stored cannot leak
 	}
-	call := t.conn.newCall(
-		"outcome, session_id, refresh_token_id, clerk_user_id, scope, resource, data, refresh_expires_at, session_expires_at,"+
-			" successor_nonce", "gpt_rotate_refresh_token_v1").
-		text(digest(params.RefreshToken)).
+	call := t.conn.newCall("gpt_rotate_refresh_token_v1").
+		digest(params.RefreshToken).
 		text(presentedText(params.ClientID, maxClientIDLen)).
 		id(newID(presented.route)).
-		text(digest(successor)).
+		digest(successor).
 		bytes(nonce).
 		micros(t.conn.config.Grace).
 		micros(t.conn.config.RefreshTTL).
 		nullable(addressText(params.IPAddress)).
 		id(newID(presented.route))
 
-	var r RotateResult
-	var stored []byte
-	err := t.conn.run(ctx, "RefreshTokens.Rotate", call, &r.Outcome, &r.SessionID, &r.RefreshTokenID,
-		optionalString{&r.ClerkUserID}, optionalString{&r.Scope}, optionalString{&r.Resource}, (*[]byte)(&r.Data),
-		optionalTime{&r.RefreshExpiresAt}, optionalTime{&r.SessionExpiresAt}, &stored)
+	const op = "RefreshTokens.Rotate"
+	row, err := t.conn.runRow(ctx, op, call)
 	if err != nil {
+		return RotateResult{}, err
+	}
+	r := RotateResult{Outcome: Outcome(row.text()), Grant: Grant{
+		SessionID:        row.id(),
+		RefreshTokenID:   row.id(),
+		ClerkUserID:      row.text(),
+		Scope:            row.text(),
+		Resource:         row.text(),
+		Data:             row.json(),
+		RefreshExpiresAt: row.time(),
+		SessionExpiresAt: row.time(),
+	}}
+	stored := row.bytes()
+	if err := done(op, row.end()); err != nil {
 		return RotateResult{}, err
 	}
 	if r.Outcome == Rotated {
@@ -131,14 +140,18 @@ func (t *RefreshTokens) Revoke(ctx context.Context, params RevokeParams) (Revoke
 	if !ok {
 		return RevokeResult{Outcome: Unknown}, nil
 	}
-	call := t.conn.newCall("outcome, session_id, clerk_user_id", "gpt_revoke_refresh_token_v1").
-		text(digest(params.RefreshToken)).
+	call := t.conn.newCall("gpt_revoke_refresh_token_v1").
+		digest(params.RefreshToken).
 		text(presentedText(params.ClientID, maxClientIDLen)).
 		nullable(addressText(params.IPAddress)).
 		id(newID(presented.route))
-	var r RevokeResult
-	err := t.conn.run(ctx, "RefreshTokens.Revoke", call, &r.Outcome, &r.SessionID, optionalString{&r.ClerkUserID})
-	return r, err
+	const op = "RefreshTokens.Revoke"
+	row, err := t.conn.runRow(ctx, op, call)
+	if err != nil {
+		return RevokeResult{}, err
+	}
+	r := RevokeResult{Outcome: Outcome(row.text()), SessionID: row.id(), ClerkUserID: row.text()}
+	return r, done(op, row.end())
 }
 
 // LookupResult is what is known of a refresh token.

@@ -2,12 +2,14 @@ package repo
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -100,6 +102,21 @@ func TestSuccessor(t *testing.T) {
 	})
 }
 
+// FuzzHMAC compares the HMAC with that of the standard library.
+func FuzzHMAC(f *testing.F) {
+	f.Add([]byte("key"), successorLabel, []byte("nonce"))
+	f.Add([]byte{}, "", make([]byte, 300))
+	f.Fuzz(func(t *testing.T, k []byte, label string, nonce []byte) {
+		var key [keySize]byte
+		copy(key[:], k)
+		mac := hmac.New(sha256.New, key[:])
+		mac.Write([]byte(label))
+		mac.Write(nonce)
+		sum := hmacSHA256(key, label, nonce)
+		require.Equal(t, mac.Sum(nil), sum[:])
+	})
+}
+
 func TestNewID(t *testing.T) {
 	t.Parallel()
 	r := routeOf("user_1")
@@ -108,5 +125,11 @@ func TestNewID(t *testing.T) {
 	require.Equal(t, uuid.Version(7), id.Version())
 	require.Equal(t, uuid.RFC4122, id.Variant())
 	require.Equal(t, r, routeOfID(id))
-	require.NotEqual(t, id, newID(r))
+
+	for range 10_000 {
+		next := newID(r)
+		require.Negative(t, bytes.Compare(id[:], next[:]), "a family is listed in the order of its ids")
+		id = next
+	}
+	require.WithinDuration(t, time.Now(), time.Unix(id.Time().UnixTime()), 2*time.Second)
 }

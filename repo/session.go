@@ -140,9 +140,9 @@ func (s *Sessions) List(ctx context.Context, params SessionListParams) (SessionP
 // most once in Config.TouchInterval, and then a heap-only tuple: no index is touched. It writes no event. An error is a
 // [*DatabaseError].
 func (s *Sessions) Touch(ctx context.Context, id uuid.UUID) (alive bool, err error) {
-	call := s.conn.newCall("alive", "gpt_touch_session_v1").id(id).micros(s.conn.config.TouchInterval)
-	err = s.conn.run(ctx, "Sessions.Touch", call, &alive)
-	return alive, err
+	call := s.conn.newCall("gpt_touch_session_v1").id(id).micros(s.conn.config.TouchInterval)
+	answer, err := s.conn.run(ctx, "Sessions.Touch", call)
+	return answer == sqlTrue, err
 }
 
 // EndParams says which session to end, and why.
@@ -161,13 +161,13 @@ func (s *Sessions) End(ctx context.Context, params EndParams) (EndedResult, erro
 	if err := checkRequired("EndParams.Reason", params.Reason, maxReasonLen); err != nil {
 		return EndedResult{}, err
 	}
-	call := s.conn.newCall("ended", "gpt_end_session_v1").
+	call := s.conn.newCall("gpt_end_session_v1").
 		id(params.SessionID).
 		text(params.Reason).
 		nullable(addressText(params.IPAddress)).
 		id(newID(routeOfID(params.SessionID)))
-	var ended bool
-	if err := s.conn.run(ctx, "Sessions.End", call, &ended); err != nil || !ended {
+	ended, err := s.conn.run(ctx, "Sessions.End", call)
+	if err != nil || ended != sqlTrue {
 		return EndedResult{}, err
 	}
 	return EndedResult{Sessions: 1}, nil
@@ -195,13 +195,11 @@ func (s *Sessions) EndAll(ctx context.Context, params EndAllParams) (EndedResult
 	); err != nil {
 		return EndedResult{}, err
 	}
-	call := s.conn.newCall("codes, sessions", "gpt_end_sessions_v1").
+	call := s.conn.newCall("gpt_end_sessions_v1").
 		text(params.ClerkUserID).
 		optional(params.ClientID).
 		optionalID(params.Except).
 		text(params.Reason).
 		nullable(addressText(params.IPAddress))
-	var result EndedResult
-	err := s.conn.run(ctx, "Sessions.EndAll", call, &result.Codes, &result.Sessions)
-	return result, err
+	return s.conn.runEnding(ctx, "Sessions.EndAll", call)
 }

@@ -87,6 +87,16 @@ type EndedResult struct {
 	Sessions int // that had not been ended before
 }
 
+// runEnding sends a call of a function that counts what it ends.
+func (c *conn) runEnding(ctx context.Context, op string, call *call) (EndedResult, error) {
+	row, err := c.runRow(ctx, op, call)
+	if err != nil {
+		return EndedResult{}, err
+	}
+	result := EndedResult{Codes: row.int(), Sessions: row.int()}
+	return result, done(op, row.end())
+}
+
 // EndUser offboards a person, in one transaction: ends all their sessions and lets their unused codes expire, writes one
 // session_end event a session and one user_end event for all. Calling it again is harmless. reason is for the audit trail.
 //
@@ -99,11 +109,9 @@ func (s *Store) EndUser(ctx context.Context, clerkUserID, reason string) (EndedR
 	); err != nil {
 		return EndedResult{}, err
 	}
-	call := s.conn.newCall("codes, sessions", "gpt_end_user_v1").
+	call := s.conn.newCall("gpt_end_user_v1").
 		text(clerkUserID).
 		text(reason).
 		id(newID(routeOf(clerkUserID)))
-	var result EndedResult
-	err := s.conn.run(ctx, "Store.EndUser", call, &result.Codes, &result.Sessions)
-	return result, err
+	return s.conn.runEnding(ctx, "Store.EndUser", call)
 }
