@@ -179,7 +179,7 @@ func TestHazard_PgxLeavesPreparedStatements(t *testing.T) {
 			require.NoError(t, err)
 		}
 		var left int
-		require.NoError(t, sqlDB.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT codes%'").Scan(&left))
+		require.NoError(t, sqlDB.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'SELECT public.gpt_end_user_v1(%'").Scan(&left))
 		return left
 	}
 	require.Equal(t, calls, leftBehind(dsn))
