@@ -103,6 +103,9 @@ func (t *RefreshTokens) Rotate(ctx context.Context, params RotateParams) (Rotate
 	if err := done(op, row.end()); err != nil {
 		return RotateResult{}, err
 	}
+	if r.Err() != nil { // what was consented to is told with a success only
+		r.Grant = Grant{SessionID: r.SessionID, ClerkUserID: r.ClerkUserID}
+	}
 	if r.Outcome == Rotated {
 		r.RefreshToken = Secret(successor)
 	}
