@@ -90,7 +90,7 @@ func (a *AuthCodes) Issue(ctx context.Context, params IssueParams) (IssueResult,
 		optional(string(params.Data)).
 		micros(params.TTL).
 		nullable(addressText(params.IPAddress)).
-		id(newID(r))
+		eventID(r)
 	const op = "AuthCodes.Issue"
 	expiresAt, err := a.conn.run(ctx, op, call)
 	if err != nil {
@@ -164,7 +164,7 @@ func (a *AuthCodes) Exchange(ctx context.Context, params ExchangeParams) (Exchan
 		micros(a.conn.config.SessionTTL).
 		nullable(addressText(params.IPAddress)).
 		optional(params.UserAgent).
-		id(newID(code.route))
+		eventID(code.route)
 
 	const op = "AuthCodes.Exchange"
 	row, err := a.conn.runRow(ctx, op, call)

@@ -35,6 +35,8 @@ type call struct {
 	dialect schema.Dialect
 	sql     []byte // begins with timeoutText
 	args    int
+	event   int   // where in sql the id of its event stands; 0 if it writes none
+	route   route // of that id
 
 	answer string
 	dest   [1]any // &answer
@@ -53,6 +55,7 @@ func newCall(d schema.Dialect, function string) *call {
 	c := calls.Get().(*call) //nolint:errcheck // the pool holds nothing else
 	c.dialect = d
 	c.args = 0
+	c.event = 0
 	c.sql = append(c.sql[:0], timeoutText+"SELECT public."...)
 	c.sql = append(c.sql, function...)
 	c.sql = append(c.sql, '(')
@@ -106,6 +109,24 @@ func (c *call) id(id uuid.UUID) *call {
 	c.sql = hex.AppendEncode(c.sql, id[:]) // PostgreSQL reads it without hyphens too
 	c.sql = append(c.sql, '\'')
 	return c
+}
+
+// eventID draws the id of the event that the call writes.
+func (c *call) eventID(r route) *call {
+	c.id(newID(r))
+	c.event = len(c.sql) - len("'") - hex.EncodedLen(len(uuid.UUID{}))
+	c.route = r
+	return c
+}
+
+// redrawEvent gives the event another id, or says that there is no event.
+func (c *call) redrawEvent() bool {
+	if c.event == 0 {
+		return false
+	}
+	id := newID(c.route)
+	hex.Encode(c.sql[c.event:], id[:])
+	return true
 }
 
 // optionalID writes the zero id as NULL.

@@ -49,7 +49,15 @@ func (c *conn) newCall(function string) *call {
 // run sends a call of a function with one OUT parameter, and returns that as text. The call is spent.
 func (c *conn) run(ctx context.Context, op string, call *call) (string, error) {
 	call.close()
-	err := c.repeat(ctx, op, func(ctx context.Context) error { return c.send(ctx, call) })
+	err := c.repeat(ctx, op, func(ctx context.Context) error {
+		err := c.send(ctx, call)
+		// An earlier attempt has written its event, its answer was lost, and since then things have changed: this attempt
+		// finds something else to do, and has another event to write.
+		if c.owns && sqlState(err) == "23505" && call.redrawEvent() {
+			err = c.send(ctx, call)
+		}
+		return err
+	})
 	return call.free(), err
 }
 

@@ -82,7 +82,7 @@ func (t *RefreshTokens) Rotate(ctx context.Context, params RotateParams) (Rotate
 		micros(t.conn.config.Grace).
 		micros(t.conn.config.RefreshTTL).
 		nullable(addressText(params.IPAddress)).
-		id(newID(presented.route))
+		eventID(presented.route)
 
 	const op = "RefreshTokens.Rotate"
 	row, err := t.conn.runRow(ctx, op, call)
@@ -147,7 +147,7 @@ func (t *RefreshTokens) Revoke(ctx context.Context, params RevokeParams) (Revoke
 		digest(params.RefreshToken).
 		text(presentedText(params.ClientID, maxClientIDLen)).
 		nullable(addressText(params.IPAddress)).
-		id(newID(presented.route))
+		eventID(presented.route)
 	const op = "RefreshTokens.Revoke"
 	row, err := t.conn.runRow(ctx, op, call)
 	if err != nil {

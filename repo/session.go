@@ -165,7 +165,7 @@ func (s *Sessions) End(ctx context.Context, params EndParams) (EndedResult, erro
 		id(params.SessionID).
 		text(params.Reason).
 		nullable(addressText(params.IPAddress)).
-		id(newID(routeOfID(params.SessionID)))
+		eventID(routeOfID(params.SessionID))
 	ended, err := s.conn.run(ctx, "Sessions.End", call)
 	if err != nil || ended != sqlTrue {
 		return EndedResult{}, err

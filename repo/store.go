@@ -112,6 +112,6 @@ func (s *Store) EndUser(ctx context.Context, clerkUserID, reason string) (EndedR
 	call := s.conn.newCall("gpt_end_user_v1").
 		text(clerkUserID).
 		text(reason).
-		id(newID(routeOf(clerkUserID)))
+		eventID(routeOf(clerkUserID))
 	return s.conn.runEnding(ctx, "Store.EndUser", call)
 }
