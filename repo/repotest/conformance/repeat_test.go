@@ -1,0 +1,93 @@
+package conformance_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"github.com/uptrace/bun/driver/pgdriver"
+
+	"github.com/gptoauth/gptoauth/repo"
+	"github.com/gptoauth/gptoauth/repo/repotest/conformance"
+)
+
+// TestRepetitionFindsAnotherState: a call has taken effect, its answer is lost, and before the store repeats it someone
+// else changes what it is about. The repetition does what is right by then, and writes its own event beside that of the
+// first attempt. Random histories come here too, but seldom.
+func TestRepetitionFindsAnotherState(t *testing.T) {
+	t.Parallel()
+	setup := func(t *testing.T) (conformance.Subject, *client) {
+		t.Helper()
+		subject := lossySubject(t, repo.Config{}, func(url string) driver.Connector {
+			return pgdriver.NewConnector(pgdriver.WithDSN(url), pgdriver.WithInsecure(true))
+		})
+		return subject, &client{subject.Store}
+	}
+
+	t.Run("ARetryThatComesTooLateIsReuse", func(t *testing.T) {
+		t.Parallel()
+		subject, client := setup(t)
+		first := client.signIn(t, "user_1")
+		second := client.rotate(t, t.Context(), first.RefreshToken)
+		require.Equal(t, repo.Rotated, second.Outcome)
+
+		result := client.rotate(t, loseAndThen(t.Context(), func() {
+			require.Equal(t, repo.Rotated, client.rotate(t, t.Context(), second.RefreshToken).Outcome)
+		}), first.RefreshToken)
+		require.Equal(t, repo.Reused, result.Outcome)
+		alive, err := subject.Store.(conformance.Watcher).Active(t.Context(), first.SessionID)
+		require.NoError(t, err)
+		require.False(t, alive)
+		require.Equal(t, []string{"authorize", "token_exchange", "token_refresh", "token_retry", "token_refresh", "token_reuse"}, client.trail(t, "user_1"))
+	})
+
+	t.Run("EndUserEndsWhatBeganMeanwhile", func(t *testing.T) {
+		t.Parallel()
+		subject, client := setup(t)
+		client.signIn(t, "user_1")
+		var late uuid.UUID
+		ended, err := subject.Store.(conformance.UserEnder).EndUser(
+			loseAndThen(t.Context(), func() { late = client.signIn(t, "user_1").SessionID }), "user_1", "offboarded")
+		require.NoError(t, err)
+		require.Equal(t, repo.EndedResult{Sessions: 1}, ended)
+		alive, err := subject.Store.(conformance.Watcher).Active(t.Context(), late)
+		require.NoError(t, err)
+		require.False(t, alive)
+		require.Equal(t, []string{
+			"authorize", "token_exchange", "session_end", "user_end", "authorize", "token_exchange", "session_end", "user_end",
+		}, client.trail(t, "user_1"))
+	})
+}
+
+// client is the other end of a subject.
+type client struct{ conformance.Store }
+
+func (c *client) signIn(t *testing.T, user string) repo.Grant {
+	t.Helper()
+	issued, err := c.Issue(t.Context(), repo.IssueParams{
+		ClerkUserID: user, ClientID: "client_1", RedirectURI: "https://client.example/", WithoutPKCE: true,
+	})
+	require.NoError(t, err)
+	exchanged, err := c.Exchange(t.Context(), repo.ExchangeParams{
+		Code: string(issued.Code), ClientID: "client_1", RedirectURI: "https://client.example/", ClientAuthenticated: true,
+	})
+	require.NoError(t, err)
+	require.Equal(t, repo.Exchanged, exchanged.Outcome)
+	return exchanged.Grant
+}
+
+func (c *client) rotate(t *testing.T, ctx context.Context, token repo.Secret) repo.RotateResult { //nolint:revive // ctx is what matters
+	t.Helper()
+	result, err := c.Rotate(ctx, repo.RotateParams{RefreshToken: string(token), ClientID: "client_1"})
+	require.NoError(t, err)
+	return result
+}
+
+func (c *client) trail(t *testing.T, user string) []string {
+	t.Helper()
+	trail, err := c.Store.(conformance.Auditor).Trail(t.Context(), user)
+	require.NoError(t, err)
+	return trail
+}
