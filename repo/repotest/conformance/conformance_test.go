@@ -20,21 +20,14 @@ import (
 func TestStoreOverPgdriver(t *testing.T) {
 	t.Parallel()
 	conformance.Run(t, func(t testing.TB, config repo.Config) conformance.Subject {
-		return lossySubject(t, config, func(url string) driver.Connector {
-			return pgdriver.NewConnector(pgdriver.WithDSN(url), pgdriver.WithInsecure(true))
-		})
+		return lossySubject(t, config, pgdriverConnector)
 	})
 }
 
 func TestStoreOverPgx(t *testing.T) {
 	t.Parallel()
 	conformance.Run(t, func(t testing.TB, config repo.Config) conformance.Subject {
-		return lossySubject(t, config, func(url string) driver.Connector {
-			pgxConfig, err := pgx.ParseConfig(url)
-			require.NoError(t, err)
-			pgxConfig.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-			return stdlib.GetConnector(*pgxConfig)
-		})
+		return lossySubject(t, config, pgxConnector)
 	})
 }
 
@@ -46,22 +39,55 @@ func TestStoreInsideATransaction(t *testing.T) {
 	})
 }
 
-// lossySubject is a store over a driver whose answers can get lost, and a direct connection beside it.
-func lossySubject(t testing.TB, config repo.Config, connector func(url string) driver.Connector) conformance.Subject {
+// TestPeer: the kit asks for what is required of a store and not for how this one does it.
+func TestPeer(t *testing.T) {
+	t.Parallel()
+	conformance.Run(t, peerFactory(noFlaw))
+}
+
+func peerFactory(f flaw) conformance.Factory {
+	return func(t testing.TB, config repo.Config) conformance.Subject {
+		db, direct := lossyDB(t, pgdriverConnector)
+		peer, err := newPeer(db, config, f)
+		require.NoError(t, err)
+		return conformance.Subject{Store: peer, DB: direct, Lose: lose}
+	}
+}
+
+// lossySubject is a store over a driver whose answers can get lost.
+func lossySubject(t testing.TB, config repo.Config, connector func(t testing.TB, url string) driver.Connector) conformance.Subject {
 	t.Helper()
-	url := repotest.URL(t)
-	db := bun.NewDB(sql.OpenDB(&lossyConnector{connector(url)}), pgdialect.New())
-	db.SetMaxOpenConns(16)
-	db.SetMaxIdleConns(16)
-	t.Cleanup(func() { _ = db.Close() })
+	db, direct := lossyDB(t, connector)
 	store, err := repo.New(db, config)
 	require.NoError(t, err)
-	direct, err := repo.Open(t.Context(), url, repo.PoolConfig{MaxConns: 4})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = direct.Close() })
-
 	subject := conformance.Of(store)
 	subject.DB = direct
 	subject.Lose = lose
 	return subject
+}
+
+// lossyDB is a new database over a driver whose answers can get lost, and once more directly.
+func lossyDB(t testing.TB, connector func(t testing.TB, url string) driver.Connector) (lossy, direct *bun.DB) {
+	t.Helper()
+	url := repotest.URL(t)
+	lossy = bun.NewDB(sql.OpenDB(&lossyConnector{connector(t, url)}), pgdialect.New())
+	lossy.SetMaxOpenConns(16)
+	lossy.SetMaxIdleConns(16)
+	t.Cleanup(func() { _ = lossy.Close() })
+	direct, err := repo.Open(t.Context(), url, repo.PoolConfig{MaxConns: 4})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = direct.Close() })
+	return lossy, direct
+}
+
+func pgdriverConnector(_ testing.TB, url string) driver.Connector {
+	return pgdriver.NewConnector(pgdriver.WithDSN(url), pgdriver.WithInsecure(true))
+}
+
+func pgxConnector(t testing.TB, url string) driver.Connector {
+	t.Helper()
+	config, err := pgx.ParseConfig(url)
+	require.NoError(t, err)
+	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	return stdlib.GetConnector(*config)
 }

@@ -104,7 +104,7 @@ func (c *crowd) act(ctx context.Context, random *rand.Rand) error {
 	if call == nil || !can(c.store.store, call) {
 		return nil
 	}
-	if c.lose != nil && random.IntN(lostOneIn) == 0 {
+	if _, ok := call.(repo.ExchangeParams); c.lose != nil && (random.IntN(lostOneIn) == 0 || ok && random.IntN(2) == 0) {
 		ctx = c.lose(ctx)
 	}
 	answer, err := c.store.do(ctx, call)

@@ -272,8 +272,49 @@ func (h *history) check() error {
 	case porcupine.Unknown:
 		return fmt.Errorf("no order was found in %v that explains %d calls, and none was ruled out", checkTimeout, len(h.operations))
 	default:
-		return fmt.Errorf("no order of these %d calls explains their answers%s:\n%s", len(h.operations), drawn(model, info), h)
+		return fmt.Errorf("no order of %d calls explains the answer to %s%s:\n%s",
+			len(h.operations), h.culprit(model), drawn(model, info), h)
 	}
+}
+
+// culprit is the first answer that nothing explains: up to the one before, the history is that of some order.
+func (h *history) culprit(model porcupine.Model) string {
+	byAnswer := slices.Clone(h.operations)
+	slices.SortStableFunc(byAnswer, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
+	for _, last := range byAnswer {
+		var before []porcupine.Operation
+		for _, o := range h.operations {
+			if o.Call > last.Return {
+				continue
+			}
+			if o.Return > last.Return { // not answered yet
+				o.Output, o.Return = unsure{}, int64(never)
+			}
+			if o.Return <= last.Return || changes(o.Input) {
+				before = append(before, o)
+			}
+		}
+		if porcupine.CheckOperationsTimeout(model, before, checkTimeout) == porcupine.Illegal {
+			return describeStep(last)
+		}
+	}
+	return "some of them"
+}
+
+// describeStep is a call with its answer, and which token that gave.
+func describeStep(o porcupine.Operation) string {
+	text := describe(o.Input) + ": " + outcomeOf(o.Output)
+	var given repo.Secret
+	switch answer := o.Output.(type) {
+	case repo.ExchangeResult:
+		given = answer.RefreshToken
+	case repo.RotateResult:
+		given = answer.RefreshToken
+	}
+	if given != "" {
+		text += " to " + tag(string(given))
+	}
+	return text
 }
 
 func (h *history) model() porcupine.Model {
@@ -286,7 +327,7 @@ func (h *history) model() porcupine.Model {
 		},
 		Equal: func(a, b any) bool { return a.(family).equal(b.(family)) },
 		DescribeOperation: func(call, answer any) string {
-			return describe(call) + ": " + outcomeOf(answer)
+			return describeStep(porcupine.Operation{Input: call, Output: answer})
 		},
 		DescribeState: func(state any) string { return state.(family).String() },
 	}
@@ -336,7 +377,7 @@ func (h *history) String() string {
 		if o.Return != int64(never) {
 			until = time.Duration(o.Return).String()
 		}
-		fmt.Fprintf(&b, "  %v to %s: %s: %s\n", time.Duration(o.Call), until, describe(o.Input), outcomeOf(o.Output))
+		fmt.Fprintf(&b, "  %v to %s: %s\n", time.Duration(o.Call), until, describeStep(o))
 	}
 	return b.String()
 }

@@ -20,6 +20,17 @@ type loss struct {
 	then func() // what happens before the call is made again; may be nil
 }
 
+// take says whether the loss is still to come, and lets happen what follows it.
+func (l *loss) take() bool {
+	if l.done.Swap(true) {
+		return false
+	}
+	if l.then != nil {
+		l.then()
+	}
+	return true
+}
+
 type lossKey struct{}
 
 // lose makes a context for one call, whose first answer gets lost.
@@ -56,7 +67,7 @@ type lossyConn struct {
 func (c *lossyConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	rows, err := c.fullConn.QueryContext(ctx, query, args)
 	lossOfCall, ok := ctx.Value(lossKey{}).(*loss)
-	if err != nil || c.inTx || !ok || lossOfCall.done.Swap(true) {
+	if err != nil || c.inTx || !ok || lossOfCall.done.Load() {
 		return rows, err
 	}
 	// To its end, which says that it was committed.
@@ -67,29 +78,36 @@ func (c *lossyConn) QueryContext(ctx context.Context, query string, args []drive
 	if !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	err = rows.Close()
-	if lossOfCall.then != nil {
-		lossOfCall.then()
+	if err := rows.Close(); err != nil {
+		return nil, err
 	}
-	return nil, errors.Join(io.ErrUnexpectedEOF, err)
+	lossOfCall.take()
+	return nil, io.ErrUnexpectedEOF
 }
 
 // BeginTx implements driver.ConnBeginTx.
 func (c *lossyConn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
 	tx, err := c.fullConn.BeginTx(ctx, options)
 	c.inTx = err == nil
-	return &lossyTx{tx, c}, err
+	return &lossyTx{tx, c, ctx}, err
 }
 
 type lossyTx struct {
 	driver.Tx
 
 	conn *lossyConn
+	ctx  context.Context //nolint:containedctx // Commit has none, and it is its answer that gets lost
 }
 
 func (t *lossyTx) Commit() error {
 	t.conn.inTx = false
-	return t.Tx.Commit()
+	if err := t.Tx.Commit(); err != nil {
+		return err
+	}
+	if lossOfCall, ok := t.ctx.Value(lossKey{}).(*loss); ok && lossOfCall.take() {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
 }
 
 func (t *lossyTx) Rollback() error {

@@ -293,6 +293,8 @@ func (c *client) sessionNow(ctx context.Context) (*repo.Session, error) {
 // outcomeOf is an answer in a word.
 func outcomeOf(answer any) string {
 	switch answer := answer.(type) {
+	case repo.IssueResult:
+		return "issued"
 	case repo.ExchangeResult:
 		return string(answer.Outcome)
 	case repo.RotateResult:

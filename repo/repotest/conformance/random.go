@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	maxPersons = 2
-	maxCodes   = 3 // a person
+	maxPersons   = 2
+	maxCodes     = 3 // a person
+	minSequences = 20
 )
 
 // testRandom makes random calls of two clients for two persons, lets time pass in between and answers get lost, and
@@ -24,7 +25,7 @@ func testRandom(t *testing.T, factory Factory) {
 	sequences, calls, failed := 0, 0, false
 	for first := true; first || time.Now().Before(deadline); first = false {
 		rapid.Check(t, func(rt *rapid.T) {
-			if !failed && sequences > 0 && time.Now().After(deadline) {
+			if !failed && sequences >= minSequences && time.Now().After(deadline) {
 				return // enough; but not while a failure is being shrunk
 			}
 			s := newSequence(subject)

@@ -2,12 +2,10 @@ package conformance_test
 
 import (
 	"context"
-	"database/sql/driver"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-	"github.com/uptrace/bun/driver/pgdriver"
 
 	"github.com/gptoauth/gptoauth/repo"
 	"github.com/gptoauth/gptoauth/repo/repotest/conformance"
@@ -20,9 +18,7 @@ func TestRepetitionFindsAnotherState(t *testing.T) {
 	t.Parallel()
 	setup := func(t *testing.T) (conformance.Subject, *client) {
 		t.Helper()
-		subject := lossySubject(t, repo.Config{}, func(url string) driver.Connector {
-			return pgdriver.NewConnector(pgdriver.WithDSN(url), pgdriver.WithInsecure(true))
-		})
+		subject := lossySubject(t, repo.Config{}, pgdriverConnector)
 		return subject, &client{subject.Store}
 	}
 

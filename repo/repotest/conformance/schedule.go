@@ -54,27 +54,22 @@ func testSchedules(t *testing.T, factory Factory) {
 	case subject.DB == nil:
 		t.Skip("no lock can be held: Subject.DB is not set")
 	}
-	schedules, waits := 0, 0
 	for _, s := range scheduled {
-		forEachPair(s.calls, func(first, second string) {
-			p := pair{subject: subject, situation: s.situation, names: [2]string{first, second}}
-			for _, commit := range []bool{true, false} {
-				if subject.Begin != nil {
-					p.run(t, fmt.Sprintf("in a transaction, commit %v", commit), func(ctx context.Context) error { return p.inTransaction(ctx, commit) })
-				}
+		t.Run(s.situation, func(t *testing.T) {
+			schedules, waits := 0, 0
+			forEachPair(s.calls, func(first, second string) {
+				p := pair{subject: subject, situation: s.situation, names: [2]string{first, second}}
+				p.runAll(t, s.points)
+				schedules += p.schedules
+				waits += p.waits
+			})
+			if waits == 0 {
+				t.Error("no call has waited for another: the schedules show nothing")
 			}
-			for _, point := range s.points {
-				p.run(t, "both at the "+point.name, func(ctx context.Context) error { return p.atLock(ctx, point) })
-			}
-			schedules += p.schedules
-			waits += p.waits
+			t.Logf("%d schedules, in which %d calls waited for a lock", schedules, waits)
 		})
 	}
 	checkInvariants(t, subject)
-	if waits == 0 {
-		t.Error("no call has waited for another: the schedules show nothing")
-	}
-	t.Logf("%d schedules, in which %d calls waited for a lock", schedules, waits)
 }
 
 func forEachPair(names []string, f func(first, second string)) {
@@ -95,6 +90,17 @@ type pair struct {
 	calls  [2]any
 
 	schedules, waits int
+}
+
+func (p *pair) runAll(t *testing.T, points []lockPoint) {
+	t.Helper()
+	if p.subject.Begin != nil {
+		p.run(t, "in a transaction that commits", func(ctx context.Context) error { return p.inTransaction(ctx, true) })
+		p.run(t, "in a transaction that is rolled back", func(ctx context.Context) error { return p.inTransaction(ctx, false) })
+	}
+	for _, point := range points {
+		p.run(t, "both at the "+point.name, func(ctx context.Context) error { return p.atLock(ctx, point) })
+	}
 }
 
 func (p *pair) run(t *testing.T, how string, schedule func(ctx context.Context) error) {
