@@ -108,7 +108,7 @@ SELECT s.id, CASE WHEN s.successor_nonce IS NOT NULL THEN 'the nonce of its last
 SELECT s.id, 'ended at ' || s.ended_at || ' (' || coalesce(s.end_reason, 'no reason') || '), and no event tells of it'
   FROM public.gpt_sessions AS s
  WHERE s.client_id IS NOT NULL
-   AND s.ended_at > (SELECT min(e.created_at) FROM public.gpt_oauth_events AS e)
+   AND s.ended_at >= (SELECT min(e.created_at) FROM public.gpt_oauth_events AS e)
    AND NOT EXISTS (
        SELECT FROM public.gpt_oauth_events AS e
         WHERE e.session_id = s.id
@@ -132,7 +132,7 @@ SELECT s.id, e.exchanges || ' token_exchange events, ' || e.ends || ' events of 
          FROM public.gpt_oauth_events AS e
         WHERE e.session_id = s.id) AS e
  WHERE s.client_id IS NOT NULL
-   AND s.created_at > (SELECT min(e.created_at) FROM public.gpt_oauth_events AS e)
+   AND s.created_at >= (SELECT min(e.created_at) FROM public.gpt_oauth_events AS e)
    AND (e.exchanges <> 1 OR e.ends > 1);
 
 -- check: each rotation and each retry has its event
@@ -149,7 +149,7 @@ SELECT s.id, e.rotations || ' token_refresh and ' || e.retries || ' token_retry 
          FROM public.gpt_refresh_tokens AS t
         WHERE t.session_id = s.id) AS t
  WHERE s.client_id IS NOT NULL
-   AND s.created_at > (SELECT min(e.created_at) FROM public.gpt_oauth_events AS e)
+   AND s.created_at >= (SELECT min(e.created_at) FROM public.gpt_oauth_events AS e)
    -- Old generations may have been purged. While the first one is there, none has been.
    AND (e.retries <> s.retries OR e.rotations < t.tokens - 1 OR (t.complete AND e.rotations > t.tokens - 1));
 
@@ -161,6 +161,6 @@ SELECT min(c.id::text)::uuid, count(*) || ' codes of the person ' || c.clerk_use
          FROM public.gpt_oauth_events AS e
         WHERE e.clerk_user_id = c.clerk_user_id AND e.event_type = 'authorize') AS e
  WHERE c.client_id IS NOT NULL
-   AND c.created_at > (SELECT min(e.created_at) FROM public.gpt_oauth_events AS e)
+   AND c.created_at >= (SELECT min(e.created_at) FROM public.gpt_oauth_events AS e)
  GROUP BY c.clerk_user_id, e.issued
 HAVING count(*) > e.issued;
