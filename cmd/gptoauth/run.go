@@ -66,6 +66,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 pending or drifted.`,
 		},
 		Commands: []*cli.Command{
 			a.demoCommand(),
+			a.doctorCommand(),
 			a.migrateCommand(),
 			a.versionCommand(),
 		},

@@ -96,7 +96,7 @@ func TestUsage(t *testing.T) {
 		args   []string
 		stderr string
 	}{
-		"Nothing":             {nil, "gptoauth: name a command: demo, migrate"},
+		"Nothing":             {nil, "gptoauth: name a command: demo, doctor, migrate"},
 		"Group":               {[]string{"migrate"}, "gptoauth: migrate: name a command: up, rollback"},
 		"Typo":                {[]string{"migrate", "statsu"}, "gptoauth: migrate: there is no command statsu; did you mean status? (see gptoauth migrate --help)"},
 		"URLForCommand":       {[]string{secret}, "gptoauth: there is an argument where a command is wanted (see gptoauth --help)"},

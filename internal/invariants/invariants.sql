@@ -3,8 +3,8 @@
 --
 -- Allowed for throughout:
 --   * rows from before gptoauth (codes and sessions without client_id, tokens without session_id) obey no rule of ours;
---   * purging takes away codes, old generations, whole sessions and old events, so that what is missing proves nothing,
---     except an event that is younger than the oldest one left;
+--   * purging takes away codes, old generations, whole sessions and old events, and unlinks a predecessor whose successor
+--     goes first, so that what is missing proves nothing, except an event that is younger than the oldest one left;
 --   * a time that was decided under a row's lock is not earlier than one decided under it before. Only this trusts the
 --     server's clock; a clock that was set back shows here and is a finding too.
 
@@ -65,13 +65,13 @@ SELECT t.id, 'rotated at ' || t.revoked_at || ', expired at ' || t.expires_at
   FROM public.gpt_refresh_tokens AS t
  WHERE t.session_id IS NOT NULL AND t.rotated_to IS NOT NULL AND t.revoked_at >= t.expires_at;
 
--- check: a session has one leaf, its current token
-SELECT s.id, count(t.id) || ' leaves, the current token is ' || coalesce(s.refresh_token_id::text, 'none')
+-- check: a session has one living token at most, its current one, which is a leaf
+SELECT s.id, count(t.id) || ' tokens are current or not revoked; the current one is ' || coalesce(s.refresh_token_id::text, 'none')
   FROM public.gpt_sessions AS s
-  LEFT JOIN public.gpt_refresh_tokens AS t ON t.session_id = s.id AND t.rotated_to IS NULL
+  LEFT JOIN public.gpt_refresh_tokens AS t ON t.session_id = s.id AND (t.revoked_at IS NULL OR t.id = s.refresh_token_id)
  WHERE s.client_id IS NOT NULL
  GROUP BY s.id
-HAVING count(t.id) <> 1 OR bool_or(t.id IS DISTINCT FROM s.refresh_token_id);
+HAVING count(t.id) <> 1 OR bool_or(t.id IS DISTINCT FROM s.refresh_token_id OR t.rotated_to IS NOT NULL);
 
 -- check: an ended session has no living token
 SELECT s.id, 'ended at ' || s.ended_at || ', but the token ' || t.id || ' is not revoked'
@@ -136,6 +136,7 @@ SELECT s.id, e.exchanges || ' token_exchange events, ' || e.ends || ' events of 
    AND (e.exchanges <> 1 OR e.ends > 1);
 
 -- check: each rotation and each retry has its event
+-- There are more rotations than tokens where old generations have been purged.
 SELECT s.id, e.rotations || ' token_refresh and ' || e.retries || ' token_retry events, ' || t.tokens || ' tokens, '
              || s.retries || ' retries'
   FROM public.gpt_sessions AS s
@@ -144,14 +145,24 @@ SELECT s.id, e.rotations || ' token_refresh and ' || e.retries || ' token_retry 
               count(*) FILTER (WHERE e.event_type = 'token_retry') AS retries
          FROM public.gpt_oauth_events AS e
         WHERE e.session_id = s.id) AS e
+  CROSS JOIN LATERAL (SELECT count(*) AS tokens FROM public.gpt_refresh_tokens AS t WHERE t.session_id = s.id) AS t
+ WHERE s.client_id IS NOT NULL
+   AND s.created_at >= (SELECT min(e.created_at) FROM public.gpt_oauth_events AS e)
+   AND (e.retries <> s.retries OR e.rotations < t.tokens - 1);
+
+-- check: the chain of a session is not forked
+-- Nor was it before its tokens were revoked: each leaf beside the current token is one whose successor has been purged.
+SELECT s.id, t.leaves || ' leaves among ' || t.tokens || ' tokens, ' || e.rotations || ' token_refresh events'
+  FROM public.gpt_sessions AS s
   CROSS JOIN LATERAL (
-       SELECT count(*) AS tokens, bool_or(t.created_at = s.created_at) AS complete
+       SELECT count(*) AS rotations FROM public.gpt_oauth_events AS e WHERE e.session_id = s.id AND e.event_type = 'token_refresh') AS e
+  CROSS JOIN LATERAL (
+       SELECT count(*) AS tokens, count(*) FILTER (WHERE t.rotated_to IS NULL) AS leaves
          FROM public.gpt_refresh_tokens AS t
         WHERE t.session_id = s.id) AS t
  WHERE s.client_id IS NOT NULL
    AND s.created_at >= (SELECT min(e.created_at) FROM public.gpt_oauth_events AS e)
-   -- Old generations may have been purged. While the first one is there, none has been.
-   AND (e.retries <> s.retries OR e.rotations < t.tokens - 1 OR (t.complete AND e.rotations > t.tokens - 1));
+   AND t.leaves > 1 + greatest(e.rotations - (t.tokens - 1), 0);
 
 -- check: each code has the event of its issue
 SELECT min(c.id::text)::uuid, count(*) || ' codes of the person ' || c.clerk_user_id || ', ' || e.issued || ' authorize events'
