@@ -47,6 +47,7 @@ var sqlFunctions = []struct {
 	{name: "gpt_end_session_v1", args: []string{"gen_random_uuid()", "'r'", "NULL", "gen_random_uuid()"}, required: []int{0, 1, 3}},
 	{name: "gpt_end_sessions_v1", args: []string{"'u'", "NULL", "NULL", "'r'", "NULL"}, required: []int{0, 3}},
 	{name: "gpt_end_user_v1", args: []string{"'u'", "'r'", "gen_random_uuid()"}, required: []int{0, 1, 2}},
+	{name: "gpt_erase_user_v1", args: []string{"'u'", "gen_random_uuid()"}, required: []int{0, 1}},
 	{
 		name: "gpt_touch_session_v1", args: []string{"gen_random_uuid()", "60000000"}, required: []int{0, 1},
 		bounded: map[int][]string{1: {"-1", "86400000001"}},
