@@ -1,0 +1,164 @@
+package repo
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/uptrace/bun"
+)
+
+const (
+	// janitorLock is the key of the advisory lock under which a batch runs.
+	janitorLock = 0x6770746a // "gptj"
+
+	batchTarget  = 50 * time.Millisecond // how long a batch should take
+	batchTimeout = 9 * time.Second       // beyond the server's own, below the driver's
+	firstBatch   = 200
+	minBatch     = 20
+
+	maxLoadPause = 2 * time.Second
+	turnPause    = 100 * time.Millisecond // until the other janitor is asked for again
+	batchTries   = 5
+)
+
+// archiveError is not the database's: trying again would only fill the archive with the same lines.
+type archiveError struct{ error }
+
+func (e *archiveError) Unwrap() error { return e.error }
+
+// errBusy: another janitor works.
+var errBusy = errors.New("another janitor is at work")
+
+// purge is one purge under way.
+type purge struct {
+	janitor *Janitor
+	patient bool // waits for its turn
+	result  PurgeResult
+	load    float64 // how many others are at work, smoothed
+}
+
+func (p *purge) all(ctx context.Context) error {
+	for _, s := range p.janitor.steps() {
+		if s.retention == Off {
+			continue
+		}
+		if err := p.step(ctx, s); err != nil {
+			if errors.Is(err, errBusy) {
+				p.result.Skipped = true
+				return nil
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// step runs batches until none is left, each about as long as it should take.
+func (p *purge) step(ctx context.Context, s step) error {
+	if s.limit == 0 {
+		s.limit = p.janitor.config.BatchSize
+	}
+	s.limit = min(s.limit, p.janitor.config.BatchSize)
+	args := batchArgs{RetentionUs: s.retention.Microseconds(), Limit: min(firstBatch, s.limit)}
+	for {
+		started := time.Now()
+		result, err := p.batch(ctx, s, &args)
+		if err != nil {
+			return err
+		}
+		took := time.Since(started)
+		pause := min(time.Duration(float64(took)*p.load), maxLoadPause)
+		p.done(Batch{Step: s.name, PurgeCounts: result.PurgeCounts, Took: took, Pause: pause})
+		if !result.more {
+			return nil
+		}
+		args.AfterAt, args.AfterID = result.end.at, result.end.id
+		args.Limit = nextLimit(args.Limit, s.limit, took)
+		if err := p.pause(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+func nextLimit(limit, most int, took time.Duration) int {
+	factor := min(max(float64(batchTarget)/float64(took), 0.5), 2)
+	return min(max(int(float64(limit)*factor), minBatch), most)
+}
+
+func (p *purge) done(batch Batch) {
+	p.result.PurgeCounts = p.result.Plus(batch.PurgeCounts)
+	p.result.Batches++
+	if p.janitor.config.OnBatch != nil {
+		p.janitor.config.OnBatch(batch)
+	}
+}
+
+func (p *purge) pause(ctx context.Context, d time.Duration) error {
+	p.result.Paused += d
+	if !wait(ctx, d) {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// batch tries until it succeeds, or has failed a number of times: smaller, since it may have taken too long. A batch whose
+// answer was lost finds less to do, so that what it deleted is not counted.
+func (p *purge) batch(ctx context.Context, s step, args *batchArgs) (batchResult, error) {
+	failed := 0
+	for {
+		result, err := p.attempt(ctx, s, *args)
+		if err == nil {
+			return result, nil
+		}
+		pause := turnPause/2 + rand.N(turnPause) //nolint:gosec // jitter, not a secret
+		if errors.Is(err, errBusy) {
+			if !p.patient {
+				return batchResult{}, err
+			}
+		} else {
+			if _, ok := errors.AsType[*archiveError](err); ok {
+				return batchResult{}, err
+			}
+			effect := effectOf(err)
+			if failed++; effect == Refused || failed == batchTries {
+				return batchResult{}, &DatabaseError{Op: s.name, Effect: effect, Err: err}
+			}
+			args.Limit = max(args.Limit/2, minBatch)
+			pause *= time.Duration(failed)
+		}
+		if err := p.pause(ctx, pause); err != nil {
+			return batchResult{}, err
+		}
+	}
+}
+
+// attempt is one transaction. It is not cut short when ctx ends: the server would go on without us.
+func (p *purge) attempt(ctx context.Context, s step, args batchArgs) (result batchResult, err error) {
+	if ctx.Err() != nil {
+		return batchResult{}, context.Cause(ctx)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTimeout)
+	defer cancel()
+	err = p.janitor.db.RunInTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, func(ctx context.Context, tx bun.Tx) error {
+		var begun struct {
+			Locked   bool   `bun:"locked"`
+			Others   int    `bun:"others"`
+			Settings string `bun:"settings"`
+		}
+		if err := tx.NewRaw(beginBatchSQL, struct {
+			Key int64 `bun:"key"`
+		}{janitorLock}).Scan(ctx, &begun); err != nil {
+			return err
+		}
+		if !begun.Locked {
+			return errBusy
+		}
+		p.load += (float64(begun.Others) - p.load) / 4
+		result, err = s.run(ctx, tx, args)
+		return err
+	})
+	return result, err
+}

@@ -1,0 +1,221 @@
+package repo_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/uptrace/bun"
+
+	"github.com/gptoauth/gptoauth/internal/privatepg"
+	"github.com/gptoauth/gptoauth/migrations"
+	"github.com/gptoauth/gptoauth/repo"
+	"github.com/gptoauth/gptoauth/repo/repotest"
+)
+
+const (
+	// deadRowsVariable sets how many dead rows are purged: 2000000 for the figures of the README, on a server of its own
+	// that writes to disk.
+	deadRowsVariable = "GPTOAUTH_TEST_PURGE_ROWS"
+
+	smallDeadRows = 20_000
+	rowsPerDead   = 10 // see loadDead
+	loadClients   = 8
+)
+
+// Dead rows are purged while clients exchange and rotate: no call fails, nothing alive is touched, and nothing dead is left.
+// With GPTOAUTH_TEST_PURGE_ROWS it says what that cost the clients, and how fast a purge is when it is alone.
+func TestPurgeWhileClientsWork(t *testing.T) {
+	t.Parallel()
+	rows, full := smallDeadRows, false
+	if text := os.Getenv(deadRowsVariable); text != "" {
+		var err error
+		rows, err = strconv.Atoi(text)
+		require.NoError(t, err)
+		full = true
+	}
+	store := loadStore(t, full)
+	janitor := newJanitor(t, store, repo.JanitorConfig{})
+	load := func(n int) {
+		for ; n > 0; n -= rows / 10 / rowsPerDead {
+			loadDead(t, store, rows/10/rowsPerDead)
+		}
+		vacuum(t, store)
+	}
+	loadLiving(t, store, rows/100)
+	if full {
+		load(rows / rowsPerDead)
+		result := timedPurge(t, janitor)
+		require.Equal(t, rows, result.Total())
+		t.Logf("alone: %d rows in %.1f s, %.0f a second", result.Total(), result.Took.Seconds(), float64(result.Total())/result.Took.Seconds())
+	}
+
+	load(rows / rowsPerDead)
+	living := livingRows(t, store)
+	require.NotEmpty(t, living)
+	var quiet, busy *loadReport
+	if full {
+		quiet = work(t, store, time.After(30*time.Second))
+	}
+	purged := make(chan time.Time)
+	var result repo.PurgeResult
+	go func() {
+		defer close(purged)
+		var err error
+		if result, err = janitor.Purge(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	busy = work(t, store, purged)
+
+	require.Equal(t, rows, result.Codes+result.Sessions+result.Tokens+result.Events)
+	require.Equal(t, living, livingRows(t, store), "what is alive is what it was, row by row")
+	busy.requireAllAlive(t, store)
+	requireNoOrphans(t, janitor)
+	t.Logf("while %d clients worked: %d rows in %.1f s, %.0f a second, of which %.1f s were pauses", loadClients, result.Total(),
+		result.Took.Seconds(), float64(result.Total())/result.Took.Seconds(), result.Paused.Seconds())
+	if full {
+		quiet.requireAllAlive(t, store)
+		t.Logf("exchange without a purge: %s", quiet.exchanges)
+		t.Logf("exchange during a purge:  %s", busy.exchanges)
+		t.Logf("rotate without a purge: %s", quiet.rotations)
+		t.Logf("rotate during a purge:  %s", busy.rotations)
+		t.Logf("p99 of exchange, during a purge to without: %.2f", float64(busy.exchanges.p99())/float64(quiet.exchanges.p99()))
+	}
+}
+
+func timedPurge(t *testing.T, janitor *repo.Janitor) repo.PurgeResult {
+	t.Helper()
+	result, err := janitor.Purge(t.Context())
+	require.NoError(t, err)
+	return result
+}
+
+// loadStore is a store over a database of the test's own; for the figures on a server of its own, whose commits reach the
+// disk.
+func loadStore(t *testing.T, full bool) *repo.Store {
+	t.Helper()
+	if !full {
+		return repotest.CommittingStore(t, repo.Config{}, loadClients+2)
+	}
+	server, err := privatepg.Start(t.Context(), privatepg.Options{Settings: map[string]string{
+		"fsync": "on", "shared_buffers": "512MB", "max_wal_size": "4GB",
+	}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop(context.WithoutCancel(t.Context()))) })
+	db, err := repo.Open(t.Context(), server.URL("postgres"), repo.PoolConfig{MaxConns: loadClients + 2, ReadTimeout: -1})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	require.NoError(t, migrations.Up(t.Context(), db))
+	store, err := repo.New(db, repo.Config{})
+	require.NoError(t, err)
+	return store
+}
+
+func vacuum(t *testing.T, store *repo.Store) {
+	t.Helper()
+	for _, statement := range []string{"VACUUM (ANALYZE)", "CHECKPOINT"} {
+		_, err := store.DB().ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+}
+
+// livingRows are the rows that loadLiving made, but for the nonces, of which a purge clears some.
+func livingRows(t *testing.T, store *repo.Store) []string {
+	t.Helper()
+	var rows []string
+	for _, table := range []string{"gpt_authorization_codes", "gpt_sessions", "gpt_refresh_tokens", "gpt_oauth_events"} {
+		var of []string
+		require.NoError(t, store.DB().NewRaw("SELECT (to_jsonb(r) - 'successor_nonce')::text FROM ? AS r WHERE clerk_user_id LIKE '%\\_living' ORDER BY 1",
+			bun.Ident(table)).Scan(t.Context(), &of))
+		rows = append(rows, of...)
+	}
+	return rows
+}
+
+// loadReport is what clients have seen.
+type loadReport struct {
+	exchanges, rotations latencies
+	current              []repo.RotateParams // the token that each session has in the end
+}
+
+type latencies []time.Duration
+
+func (l latencies) at(quantile float64) time.Duration {
+	slices.Sort(l)
+	return l[int(float64(len(l)-1)*quantile)]
+}
+
+func (l latencies) p99() time.Duration { return l.at(0.99) }
+
+func (l latencies) String() string {
+	return fmt.Sprintf("%d calls, p50 %v, p99 %v, p99.9 %v, most %v", len(l), l.at(0.5).Round(10*time.Microsecond),
+		l.p99().Round(10*time.Microsecond), l.at(0.999).Round(10*time.Microsecond), l.at(1).Round(10*time.Microsecond))
+}
+
+// work has clients sign in and refresh twice, again and again, until done says so.
+func work(t *testing.T, store *repo.Store, done <-chan time.Time) *loadReport {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-done; cancel() }()
+	reports := make([]loadReport, loadClients)
+	var clients sync.WaitGroup
+	for i := range reports {
+		clients.Go(func() {
+			for first := true; first || ctx.Err() == nil; first = false {
+				if err := reports[i].signIn(t, store); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	clients.Wait()
+	all := &loadReport{}
+	for _, r := range reports {
+		all.exchanges = append(all.exchanges, r.exchanges...)
+		all.rotations = append(all.rotations, r.rotations...)
+		all.current = append(all.current, r.current...)
+	}
+	return all
+}
+
+func (r *loadReport) signIn(t *testing.T, store *repo.Store) error {
+	code := repotest.NewCode(t, store, repo.IssueParams{})
+	started := time.Now()
+	exchanged, err := store.AuthCodes.Exchange(t.Context(), code.Request())
+	r.exchanges = append(r.exchanges, time.Since(started))
+	if err == nil {
+		err = exchanged.Err()
+	}
+	grant := exchanged.Grant
+	for range 2 {
+		if err != nil {
+			return err
+		}
+		started = time.Now()
+		var rotated repo.RotateResult
+		rotated, err = store.RefreshTokens.Rotate(t.Context(), repo.RotateParams{RefreshToken: string(grant.RefreshToken), ClientID: code.Issued.ClientID})
+		r.rotations = append(r.rotations, time.Since(started))
+		if err == nil && rotated.Outcome != repo.Rotated {
+			err = fmt.Errorf("outcome %s", rotated.Outcome)
+		}
+		grant = rotated.Grant
+	}
+	r.current = append(r.current, repo.RotateParams{RefreshToken: string(grant.RefreshToken), ClientID: code.Issued.ClientID})
+	return err
+}
+
+// requireAllAlive has every session refresh once more.
+func (r *loadReport) requireAllAlive(t *testing.T, store *repo.Store) {
+	t.Helper()
+	for _, current := range r.current {
+		require.Equal(t, repo.Rotated, rotate(t, store, current).Outcome)
+	}
+}
