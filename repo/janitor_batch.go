@@ -16,10 +16,10 @@ const (
 
 	batchTarget  = 50 * time.Millisecond // how long a batch should take
 	batchTimeout = 9 * time.Second       // beyond the server's own, below the driver's
-	firstBatch   = 200
-	minBatch     = 20
+	firstBatch   = 500
+	minBatch     = 200 // below that the round trips cost more than the rows
 
-	maxLoadPause = 2 * time.Second
+	maxLoadPause = time.Second
 	turnPause    = 100 * time.Millisecond // until the other janitor is asked for again
 	batchTries   = 5
 )

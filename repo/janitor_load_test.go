@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"github.com/uptrace/bun"
 
@@ -24,7 +25,7 @@ const (
 	// that writes to disk.
 	deadRowsVariable = "GPTOAUTH_TEST_PURGE_ROWS"
 
-	smallDeadRows = 20_000
+	smallDeadRows = 10_000
 	rowsPerDead   = 10 // see loadDead
 	loadClients   = 8
 )
@@ -142,7 +143,7 @@ func livingRows(t *testing.T, store *repo.Store) []string {
 // loadReport is what clients have seen.
 type loadReport struct {
 	exchanges, rotations latencies
-	current              []repo.RotateParams // the token that each session has in the end
+	current              []repo.Grant // what each session has in the end
 }
 
 type latencies []time.Duration
@@ -208,14 +209,30 @@ func (r *loadReport) signIn(t *testing.T, store *repo.Store) error {
 		}
 		grant = rotated.Grant
 	}
-	r.current = append(r.current, repo.RotateParams{RefreshToken: string(grant.RefreshToken), ClientID: code.Issued.ClientID})
+	r.current = append(r.current, grant)
 	return err
 }
 
-// requireAllAlive has every session refresh once more.
+// requireAllAlive compares every session with what its client was given last, and has some refresh once more.
 func (r *loadReport) requireAllAlive(t *testing.T, store *repo.Store) {
 	t.Helper()
-	for _, current := range r.current {
-		require.Equal(t, repo.Rotated, rotate(t, store, current).Outcome)
+	var sessions []struct {
+		ID             uuid.UUID `bun:"id,type:uuid"`
+		RefreshTokenID uuid.UUID `bun:"refresh_token_id,type:uuid"`
+	}
+	require.NoError(t, store.DB().NewRaw(`
+		SELECT s.id, s.refresh_token_id FROM public.gpt_sessions AS s
+		  JOIN public.gpt_refresh_tokens AS t ON t.id = s.refresh_token_id AND t.session_id = s.id AND t.revoked_at IS NULL
+		 WHERE s.ended_at IS NULL`).Scan(t.Context(), &sessions))
+	current := make(map[uuid.UUID]uuid.UUID, len(sessions))
+	for _, s := range sessions {
+		current[s.ID] = s.RefreshTokenID
+	}
+	for i, grant := range r.current {
+		require.Equal(t, grant.RefreshTokenID, current[grant.SessionID])
+		if i%(len(r.current)/50+1) == 0 {
+			params := repo.RotateParams{RefreshToken: string(grant.RefreshToken), ClientID: "client_1"}
+			require.Equal(t, repo.Rotated, rotate(t, store, params).Outcome)
+		}
 	}
 }
