@@ -22,10 +22,14 @@ func (s *Store) EraseUser(ctx context.Context, clerkUserID string) (ErasedResult
 	if err := checkRequired("EraseUser clerkUserID", clerkUserID, maxIDLen); err != nil {
 		return ErasedResult{}, err
 	}
-	call := s.conn.newCall("codes, sessions, tokens, events", "gpt_erase_user_v1").
+	call := s.conn.newCall("gpt_erase_user_v1").
 		text(clerkUserID).
 		id(newID(route{})) // the route of the person would lead back to them
-	var r ErasedResult
-	err := s.conn.run(ctx, "Store.EraseUser", call, &r.Codes, &r.Sessions, &r.Tokens, &r.Events)
-	return r, err
+	const op = "Store.EraseUser"
+	row, err := s.conn.runRow(ctx, op, call)
+	if err != nil {
+		return ErasedResult{}, err
+	}
+	r := ErasedResult{Codes: row.int(), Sessions: row.int(), Tokens: row.int(), Events: row.int()}
+	return r, done(op, row.end())
 }
