@@ -187,6 +187,9 @@ func (a *AuthCodes) Exchange(ctx context.Context, params ExchangeParams) (Exchan
 		r.RefreshToken = Secret(token)
 		r.RefreshTokenID = tokenID
 	}
+	if r.Outcome == Replayed {
+		a.conn.alert(ctx, SecurityEvent{EventCodeReplay, r.ClerkUserID, params.ClientID, r.SessionID, params.IPAddress})
+	}
 	return r, nil
 }
 

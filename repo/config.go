@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"context"
 	"time"
 )
 
@@ -48,6 +49,14 @@ type Config struct {
 	// Timeout is how long a call takes at most, repetitions after a lost connection included, if its context has no
 	// deadline. Defaults to 15 seconds.
 	Timeout time.Duration
+
+	// OnSecurityEvent, if set, is called when a spent code or refresh token was presented ([Replayed], [Reused]), after the
+	// commit and before the call that found it returns; with [Store.InTx] after its commit, with [Store.With] never, because
+	// the commit is the caller's. It is best effort: if the answer of the database is lost, or the process dies, it is not
+	// called, and it may be called again for a replay that is repeated. Whoever must not miss one follows the audit trail
+	// ([Events.Follow], gptoauth events forward), where the event is in any case. It holds up an answer to a client, so it
+	// must return soon; ctx is that of the call. Defaults to none.
+	OnSecurityEvent func(ctx context.Context, event SecurityEvent)
 }
 
 // withDefaults fills what is zero, turns Off into what the SQL functions take for it (0), and checks the rest.

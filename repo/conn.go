@@ -30,6 +30,8 @@ type conn struct {
 	// bounds: a call may carry SET LOCAL statement_timeout in the same message. Not inside a caller's transaction, where
 	// it would outlast the call, and not over drivers that use the extended protocol, which takes one statement only.
 	bounds bool
+	// alarms are those of a transaction that the store owns; nil in any other.
+	alarms *alarms
 }
 
 func newConn(db *bun.DB, config Config) *conn {

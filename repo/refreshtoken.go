@@ -112,6 +112,9 @@ func (t *RefreshTokens) Rotate(ctx context.Context, params RotateParams) (Rotate
 	if r.Outcome == Retried {
 		r.RefreshToken = Secret(presented.successor(stored).text())
 	}
+	if r.Outcome == Reused {
+		t.conn.alert(ctx, SecurityEvent{EventTokenReuse, r.ClerkUserID, params.ClientID, r.SessionID, params.IPAddress})
+	}
 	return r, nil
 }
 

@@ -63,8 +63,11 @@ func (s *Store) With(tx bun.Tx) *Store {
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, store *Store, tx bun.Tx) error) error {
 	const op = "Store.InTx"
 	committing := false
+	found := &alarms{}
 	err := s.conn.db.RunInTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, func(ctx context.Context, tx bun.Tx) error {
-		if err := fn(ctx, s.With(tx), tx); err != nil {
+		store := s.With(tx)
+		store.conn.alarms = found
+		if err := fn(ctx, store, tx); err != nil {
 			return err
 		}
 		// COMMIT of an aborted transaction rolls back and is not an error to the driver. This is one.
@@ -76,6 +79,9 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, store *St
 	})
 	if err != nil && committing {
 		return &DatabaseError{Op: op, Effect: Unsure, Err: err}
+	}
+	if err == nil {
+		s.conn.alertCommitted(ctx, found)
 	}
 	return err
 }
