@@ -116,6 +116,14 @@ func TestOtherCallsRefuse(t *testing.T) {
 		"EndUser clerkUserID":           func() error { _, err := store.EndUser(ctx, "", "x"); return err },
 		"EndUser reason":                func() error { _, err := store.EndUser(ctx, "u", ""); return err },
 		"SessionListParams.ClerkUserID": func() error { _, err := store.Sessions.List(ctx, SessionListParams{}); return err },
+		"SessionListParams.Everyone": func() error {
+			_, err := store.Sessions.List(ctx, SessionListParams{ClerkUserID: "u", Everyone: true})
+			return err
+		},
+		"SessionListParams.IdleOver": func() error {
+			_, err := store.Sessions.List(ctx, SessionListParams{ClerkUserID: "u", IdleOver: -1})
+			return err
+		},
 		"SessionListParams.Limit": func() error {
 			_, err := store.Sessions.List(ctx, SessionListParams{ClerkUserID: "u", Limit: 1001})
 			return err

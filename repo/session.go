@@ -86,11 +86,57 @@ func (s *Sessions) Active(ctx context.Context, id uuid.UUID) (bool, error) {
 	return len(alive) == 1 && alive[0], err
 }
 
-// SessionListParams asks for the sessions of a person.
+// SessionListParams says which sessions to list. A filter that is zero filters nothing.
 type SessionListParams struct {
-	ClerkUserID string
-	Cursor      string // Next of the page before; empty for the first
-	Limit       int    // at most 1,000; defaults to 100
+	ClerkUserID string        // of this person; required unless Everyone is set
+	Everyone    bool          // of all people, for operators: never by leaving ClerkUserID empty by mistake
+	ClientID    string        // of this client; empty for all
+	AliveOnly   bool          // leaves out what has ended or expired
+	IdleOver    time.Duration // not active for at least this long; zero for any
+	Cursor      string        // Next of the page before, with the same filters; empty for the first
+	Limit       int           // at most 1,000; defaults to 100
+}
+
+func (p SessionListParams) check() error {
+	if p.IdleOver != 0 {
+		if err := checkDuration("SessionListParams.IdleOver", p.IdleOver, maxTTL); err != nil {
+			return err
+		}
+	}
+	if p.Everyone && p.ClerkUserID != "" {
+		return &InputError{"SessionListParams.Everyone", "must not be set together with ClerkUserID"}
+	}
+	if !p.Everyone {
+		if err := checkRequired("SessionListParams.ClerkUserID", p.ClerkUserID, maxIDLen); err != nil {
+			return err
+		}
+	}
+	return checkText("SessionListParams.ClientID", p.ClientID, maxClientIDLen)
+}
+
+// page selects and orders. Those of a person are read by the index on the person; those of everyone by the primary key,
+// whose ids begin with a time too.
+func (p SessionListParams) page(query *bun.SelectQuery, after position, limit int) *bun.SelectQuery {
+	if p.ClientID != "" {
+		query = query.Where("s.client_id = ?", p.ClientID)
+	}
+	if p.AliveOnly {
+		query = query.Where(aliveExpr)
+	}
+	if p.IdleOver != 0 {
+		query = query.Where("s.last_active <= statement_timestamp() - ? * interval '1 us'", p.IdleOver.Microseconds())
+	}
+	query = query.Limit(int64(limit) + 1)
+	if p.Everyone {
+		if p.Cursor != "" {
+			query = query.Where("s.id < ?", after.id)
+		}
+		return query.OrderExpr("s.id DESC")
+	}
+	if p.Cursor != "" {
+		query = query.Where("(s.created_at, s.id) < (?, ?)", after.at, after.id)
+	}
+	return query.Where("s.clerk_user_id = ?", p.ClerkUserID).OrderExpr("s.created_at DESC, s.id DESC")
 }
 
 // SessionPage is a page of sessions.
@@ -99,14 +145,15 @@ type SessionPage struct {
 	Next     string    // the cursor of the next page; empty if this is the last
 }
 
-// List reads the sessions of a person, alive or not, newest first, a page at a time. Bad params are an [*InputError]; any
-// other error is a [*DatabaseError].
+// List reads sessions, alive or not, newest first, a page at a time. Those of a person are read by an index. For
+// everyone it walks over all sessions by id, which begins with a time unless the row is older than gptoauth, and a filter that few of
+// them pass makes it walk far: give its store time for it. Bad params are an [*InputError]; any other error is a [*DatabaseError].
 func (s *Sessions) List(ctx context.Context, params SessionListParams) (SessionPage, error) {
 	limit, err := pageLimit("SessionListParams.Limit", params.Limit)
 	if err != nil {
 		return SessionPage{}, err
 	}
-	if err := checkRequired("SessionListParams.ClerkUserID", params.ClerkUserID, maxIDLen); err != nil {
+	if err := params.check(); err != nil {
 		return SessionPage{}, err
 	}
 	var after position
@@ -119,11 +166,7 @@ func (s *Sessions) List(ctx context.Context, params SessionListParams) (SessionP
 	var page SessionPage
 	err = s.conn.repeat(ctx, "Sessions.List", func(ctx context.Context) error {
 		page.Sessions = nil
-		query := s.selectInto(&page.Sessions).Where("s.clerk_user_id = ?", params.ClerkUserID)
-		if params.Cursor != "" {
-			query = query.Where("(s.created_at, s.id) < (?, ?)", after.at, after.id)
-		}
-		return query.OrderExpr("s.created_at DESC, s.id DESC").Limit(int64(limit) + 1).Scan(ctx)
+		return params.page(s.selectInto(&page.Sessions), after, limit).Scan(ctx)
 	})
 	if err != nil {
 		return SessionPage{}, err

@@ -248,3 +248,44 @@ func TestEndAll(t *testing.T) {
 		require.Equal(t, 4, countEvents(t, store, user, repo.EventSessionEnd))
 	})
 }
+
+func TestSessionListFilters(t *testing.T) {
+	t.Parallel()
+	store := repotest.CommittingStore(t, repo.Config{}, 2)
+	var a []repotest.Session
+	for range 3 {
+		a = append(a, repotest.NewSession(t, store, repo.IssueParams{ClientID: "client_a"}, 1))
+	}
+	b := repotest.NewSession(t, store, repo.IssueParams{ClientID: "client_b"}, 0)
+	_, err := store.Sessions.End(t.Context(), repo.EndParams{SessionID: a[1].SessionID, Reason: "sign_out"})
+	require.NoError(t, err)
+	repotest.AgeSession(t, store, a[0].SessionID, time.Hour)
+
+	for name, test := range map[string]struct {
+		params repo.SessionListParams
+		want   []repotest.Session
+	}{
+		"Everyone":       {repo.SessionListParams{Everyone: true}, []repotest.Session{b, a[2], a[1], a[0]}},
+		"Client":         {repo.SessionListParams{Everyone: true, ClientID: "client_a"}, []repotest.Session{a[2], a[1], a[0]}},
+		"Alive":          {repo.SessionListParams{Everyone: true, AliveOnly: true}, []repotest.Session{b, a[2], a[0]}},
+		"Idle":           {repo.SessionListParams{Everyone: true, IdleOver: time.Hour}, []repotest.Session{a[0]}},
+		"PersonsOfOther": {repo.SessionListParams{ClerkUserID: b.ClerkUserID, ClientID: "client_a"}, nil},
+		"Persons":        {repo.SessionListParams{ClerkUserID: b.ClerkUserID, AliveOnly: true}, []repotest.Session{b}},
+	} {
+		var got []uuid.UUID
+		test.params.Limit = 1
+		for more := true; more; {
+			page, err := store.Sessions.List(t.Context(), test.params)
+			require.NoError(t, err)
+			for _, session := range page.Sessions {
+				got = append(got, session.ID)
+			}
+			test.params.Cursor, more = page.Next, page.Next != ""
+		}
+		var want []uuid.UUID
+		for _, session := range test.want {
+			want = append(want, session.SessionID)
+		}
+		require.Equal(t, want, got, name)
+	}
+}

@@ -16,10 +16,14 @@ var plainWord = regexp.MustCompile(`^[a-z][a-z_-]{0,30}$`)
 // unknown one of these.
 func checkArguments(_ context.Context, cmd *cli.Command) error {
 	given, wanted := cmd.Args().Slice(), cmd.Arguments
+	needed := len(wanted)
+	for needed > 0 && isOptional(wanted[needed-1]) {
+		needed--
+	}
 	switch {
 	case len(cmd.Commands) > 0 && len(given) > 0:
 		return inCommand(cmd, unknownCommand(cmd, given[0]))
-	case len(given) < len(wanted):
+	case len(given) < needed:
 		return inCommand(cmd, usageErrorf("%s is missing", wanted[len(given)].Usage()))
 	case len(given) > len(wanted) && len(wanted) == 0:
 		return inCommand(cmd, usageErrorf("there is an argument and none is wanted"))
@@ -27,6 +31,12 @@ func checkArguments(_ context.Context, cmd *cli.Command) error {
 		return inCommand(cmd, usageErrorf("there are %d arguments and only %d wanted", len(given), len(wanted)))
 	}
 	return nil
+}
+
+// isOptional: an argument of this library that may be left out is a list of none or one.
+func isOptional(argument cli.Argument) bool {
+	list, ok := argument.(*cli.StringArgs)
+	return ok && list.Min == 0
 }
 
 func missingCommand(_ context.Context, cmd *cli.Command) error {
