@@ -2,6 +2,7 @@ package repo_test
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -56,4 +57,28 @@ func ExampleEvents_All() {
 	// token_refresh
 	// token_refresh
 	// token_exchange
+}
+
+// The trail as it grows. What is committed late, behind newer events, comes late but is not missed.
+func ExampleEvents_Follow() {
+	t := &exampleT{}
+	defer t.done()
+	store := repotest.Store(t, repo.Config{})
+	begin := time.Now().Add(-time.Hour)
+	session := repotest.NewSession(t, store, repo.IssueParams{}, 1)
+
+	follow := repo.FollowParams{Filter: repo.EventListParams{SessionID: session.SessionID, Since: begin}}
+	for event, err := range store.Events.Follow(ctx, follow) {
+		if err != nil {
+			fmt.Println("for the moment the database does not answer:", err)
+			continue
+		}
+		fmt.Println(event.Type)
+		if event.Type == repo.EventTokenRefresh {
+			break
+		}
+	}
+	// Output:
+	// token_exchange
+	// token_refresh
 }

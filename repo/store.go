@@ -12,9 +12,9 @@ import (
 // *bun.DB is the caller's.
 type Store struct {
 	AuthCodes     *AuthCodes     // Issue, Exchange
-	RefreshTokens *RefreshTokens // Rotate, Revoke, Lookup, Family
+	RefreshTokens *RefreshTokens // Rotate, Revoke, Lookup, Get, Find, Family
 	Sessions      *Sessions      // Get, List, Active, Touch, End, EndAll
-	Events        *Events        // Append, List, All
+	Events        *Events        // Append, List, All, Count, Follow
 
 	conn *conn
 }
