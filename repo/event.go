@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
 )
 
 // Events appends to the audit trail and reads it.
@@ -124,7 +125,8 @@ func (e *Events) Append(ctx context.Context, events ...AppendParams) error {
 
 // EventListParams filters the audit trail. A zero field filters nothing.
 type EventListParams struct {
-	Type        string // one of the Event constants, or the host's own
+	Type        string   // one of the Event constants, or the host's own
+	Types       []string // any of these
 	ClerkUserID string
 	ClientID    string
 	SessionID   uuid.UUID
@@ -181,6 +183,11 @@ func (e *Events) List(ctx context.Context, params EventListParams) (EventPage, e
 }
 
 func (p EventListParams) check() error {
+	for _, eventType := range p.Types {
+		if err := checkText("EventListParams.Types", eventType, maxIDLen); err != nil {
+			return err
+		}
+	}
 	return firstError(
 		checkText("EventListParams.Type", p.Type, maxIDLen),
 		checkText("EventListParams.ClerkUserID", p.ClerkUserID, maxIDLen),
@@ -192,6 +199,9 @@ func (p EventListParams) check() error {
 func (p EventListParams) where(query *bun.SelectQuery) *bun.SelectQuery {
 	if p.Type != "" {
 		query = query.Where("e.event_type = ?", p.Type)
+	}
+	if len(p.Types) > 0 {
+		query = query.Where("e.event_type = ANY (?)", pgdialect.Array(p.Types))
 	}
 	if p.ClerkUserID != "" {
 		query = query.Where("e.clerk_user_id = ?", p.ClerkUserID)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"iter"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 const (
@@ -19,6 +17,9 @@ const (
 type FollowParams struct {
 	// Filter says which; from its Since on, if that is set. Its Until, Cursor and Limit must be zero.
 	Filter EventListParams
+
+	// Cursor, if set, is where to begin, unless it is new, and is kept up to date: see [FollowCursor].
+	Cursor *FollowCursor
 
 	// Overlap is how long the transaction of an event may take for the event not to be missed. At most an hour. Defaults to
 	// a minute.
@@ -51,7 +52,7 @@ func (p FollowParams) withDefaults() (FollowParams, error) {
 // The time of an event is that of the change and not that of its commit, so events appear behind the newest one. Follow
 // looks for them as far back as Overlap: what is committed within a twelfth of it (5 seconds) comes at the next asking,
 // what takes longer comes within a quarter (15 seconds), and what takes longer than Overlap may be missed. To go on later
-// without a miss, set Since to the Overlap before the newest event that was dealt with, and pass over the ids already known.
+// where it stopped, in another process too, give it a Cursor.
 //
 // An error comes with a zero Event. An [*InputError] and a [*DatabaseError] that is Refused are the end of it; after any other
 // the loop may go on, and nothing is missed once the database answers again.
@@ -62,7 +63,7 @@ func (e *Events) Follow(ctx context.Context, params FollowParams) iter.Seq2[Even
 			yield(Event{}, err)
 			return
 		}
-		f := follower{events: e, params: params, settled: params.Filter.Since, seen: make(map[uuid.UUID]time.Time)}
+		f := newFollower(e, params)
 		for ctx.Err() == nil {
 			err := f.pass(ctx, func(event Event) bool { return yield(event, nil) })
 			if errors.Is(err, errStopped) || ctx.Err() != nil {
@@ -84,17 +85,25 @@ func (e *Events) Follow(ctx context.Context, params FollowParams) iter.Seq2[Even
 // errStopped: the loop over the events was left.
 var errStopped = errors.New("stopped")
 
-// follower is where one Follow stands.
+// follower is one Follow under way.
 type follower struct {
 	events *Events
 	params FollowParams
-
-	// settled: no event of before will appear any more, so this is where the next full pass begins.
-	settled time.Time
-	seen    map[uuid.UUID]time.Time // that were given out, and their times, from settled on
+	cursor *FollowCursor // where it stands
 
 	passed time.Time // when the last pass began, by the database's clock
 	full   time.Time // when the last full one did
+}
+
+func newFollower(e *Events, params FollowParams) *follower {
+	f := &follower{events: e, params: params, cursor: params.Cursor}
+	if f.cursor == nil {
+		f.cursor = &FollowCursor{}
+	}
+	if f.cursor.Settled.IsZero() {
+		f.cursor.Settled = params.Filter.Since
+	}
+	return f
 }
 
 // pass gives out what is new. Most passes look back only as far as nearly all transactions last; a full one is due from time
@@ -104,12 +113,12 @@ func (f *follower) pass(ctx context.Context, give func(Event) bool) error {
 	if err != nil {
 		return err
 	}
-	if f.settled.IsZero() {
-		f.settled = now
+	if f.cursor.Settled.IsZero() {
+		f.cursor.Settled = now
 	}
 	overlap := f.params.Overlap
 	full := f.full.IsZero() || now.Sub(f.full) >= overlap/4
-	after := position{at: f.settled}
+	after := position{at: f.cursor.Settled}
 	if recent := f.passed.Add(-overlap / 12); !full && recent.After(after.at) {
 		after.at = recent
 	}
@@ -122,14 +131,18 @@ func (f *follower) pass(ctx context.Context, give func(Event) bool) error {
 			last := page[len(page)-1]
 			after = position{last.CreatedAt, last.ID}
 		}
-		if full {
-			// What was in flight when the pass began may still appear; what is older and on this page was all there is.
-			f.settle(now.Add(-overlap), after.at, more)
-		}
 		for _, event := range page {
-			if !f.give(event, give) {
+			if f.cursor.Has(event) {
+				continue
+			}
+			if !give(event) {
 				return errStopped
 			}
+			f.cursor.Done(event)
+		}
+		if full {
+			// What was in flight when the pass began may still appear; what is older and on this page was all there is.
+			f.cursor.settle(now.Add(-overlap), after.at, more)
 		}
 	}
 	f.passed = now
@@ -159,30 +172,4 @@ func (f *follower) read(ctx context.Context, after position) (page []Event, err 
 			Scan(ctx)
 	})
 	return page, err
-}
-
-func (f *follower) settle(limit, read time.Time, more bool) {
-	if more && read.Before(limit) {
-		limit = read
-	}
-	if !limit.After(f.settled) {
-		return
-	}
-	f.settled = limit
-	for id, at := range f.seen {
-		if at.Before(limit) {
-			delete(f.seen, id)
-		}
-	}
-}
-
-// give gives out an event once.
-func (f *follower) give(event Event, give func(Event) bool) bool {
-	if _, ok := f.seen[event.ID]; ok {
-		return true
-	}
-	if !event.CreatedAt.Before(f.settled) {
-		f.seen[event.ID] = event.CreatedAt
-	}
-	return give(event)
 }

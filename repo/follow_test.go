@@ -22,12 +22,13 @@ type following struct {
 	events chan repo.Event
 	errs   chan error
 	ended  chan struct{}
+	cancel context.CancelFunc
 }
 
 func follow(t *testing.T, store *repo.Store, params repo.FollowParams) *following {
 	t.Helper()
-	f := &following{t: t, events: make(chan repo.Event), errs: make(chan error), ended: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
+	f := &following{t: t, events: make(chan repo.Event), errs: make(chan error), ended: make(chan struct{}), cancel: cancel}
 	go func() {
 		defer close(f.ended)
 		for event, err := range store.Events.Follow(ctx, params) {
@@ -44,11 +45,13 @@ func follow(t *testing.T, store *repo.Store, params repo.FollowParams) *followin
 			}
 		}
 	}()
-	t.Cleanup(func() {
-		cancel()
-		<-f.ended
-	})
+	t.Cleanup(f.stop)
 	return f
+}
+
+func (f *following) stop() {
+	f.cancel()
+	<-f.ended
 }
 
 // next waits for the next event and wants it to be of a type.
