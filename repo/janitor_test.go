@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/uptrace/bun"
 
+	"github.com/gptoauth/gptoauth/internal/invariants"
 	"github.com/gptoauth/gptoauth/repo"
 	"github.com/gptoauth/gptoauth/repo/repotest"
 )
@@ -85,6 +86,9 @@ func TestPurgeSessions(t *testing.T) {
 	require.Equal(t, 2, counts.Sessions)
 	require.Equal(t, 4+2, counts.Tokens)
 	require.Equal(t, 1, count(t, store, "gpt_sessions", "TRUE"))
+	findings, err := invariants.Check(t.Context(), store.DB())
+	require.NoError(t, err)
+	require.Empty(t, findings)
 	require.Equal(t, repo.Unknown, rotate(t, store, ended.Request(3)).Outcome)
 	require.Equal(t, repo.Rotated, rotate(t, store, living.Request(3)).Outcome)
 }
