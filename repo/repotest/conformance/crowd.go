@@ -52,6 +52,13 @@ func testHistories(t *testing.T, factory Factory) {
 	t.Logf("%d histories of %d calls", rounds*crowdPersons*crowdCodes, calls)
 }
 
+// Crowd makes random calls of a number of clients at the same time, for a handful of sessions that it begins, through a
+// recorder whose [Recorder.Check] then tells whether the answers agree. It returns when each client has made its calls, or
+// with what went wrong for those that could not.
+func Crowd(ctx context.Context, recorder *Recorder, clients int, random *rand.Rand) error {
+	return newCrowd(recorder, nil).run(ctx, clients, random)
+}
+
 // crowd is what its clients know together: every code and token that any of them was given.
 type crowd struct {
 	store *Recorder
