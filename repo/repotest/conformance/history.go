@@ -87,48 +87,57 @@ func as[T any](answer any, err error) (T, error) {
 	return result, err
 }
 
-// Issue implements [Store], as do the methods below.
+// Issue implements [Store].
 func (r *Recorder) Issue(ctx context.Context, params repo.IssueParams) (repo.IssueResult, error) {
 	return as[repo.IssueResult](r.do(ctx, params))
 }
 
+// Exchange implements [Store].
 func (r *Recorder) Exchange(ctx context.Context, params repo.ExchangeParams) (repo.ExchangeResult, error) {
 	return as[repo.ExchangeResult](r.do(ctx, params))
 }
 
+// Rotate implements [Store].
 func (r *Recorder) Rotate(ctx context.Context, params repo.RotateParams) (repo.RotateResult, error) {
 	return as[repo.RotateResult](r.do(ctx, params))
 }
 
+// Revoke implements [Store].
 func (r *Recorder) Revoke(ctx context.Context, params repo.RevokeParams) (repo.RevokeResult, error) {
 	return as[repo.RevokeResult](r.do(ctx, params))
 }
 
+// End implements [Store].
 func (r *Recorder) End(ctx context.Context, params repo.EndParams) (repo.EndedResult, error) {
 	return as[repo.EndedResult](r.do(ctx, params))
 }
 
+// EndAll implements [Store].
 func (r *Recorder) EndAll(ctx context.Context, params repo.EndAllParams) (repo.EndedResult, error) {
 	return as[repo.EndedResult](r.do(ctx, params))
 }
 
+// EndUser implements [UserEnder].
 func (r *Recorder) EndUser(ctx context.Context, clerkUserID, reason string) (repo.EndedResult, error) {
 	return as[repo.EndedResult](r.do(ctx, endUser{clerkUserID, reason}))
 }
 
+// Active implements [Watcher].
 func (r *Recorder) Active(ctx context.Context, id uuid.UUID) (bool, error) {
 	return as[bool](r.do(ctx, active{id}))
 }
 
+// Touch implements [Watcher].
 func (r *Recorder) Touch(ctx context.Context, id uuid.UUID) (bool, error) {
 	return as[bool](r.do(ctx, touch{id}))
 }
 
+// Lookup implements [Introspector].
 func (r *Recorder) Lookup(ctx context.Context, token string) (repo.LookupResult, error) {
 	return as[repo.LookupResult](r.do(ctx, lookup{token}))
 }
 
-// List reads all pages at once, and so returns one.
+// List implements [Store]. It reads all pages, and so returns one.
 func (r *Recorder) List(ctx context.Context, params repo.SessionListParams) (repo.SessionPage, error) {
 	sessions, err := as[[]repo.Session](r.do(ctx, params))
 	return repo.SessionPage{Sessions: sessions}, err

@@ -35,7 +35,7 @@ func checkAcknowledged(ctx context.Context, db bun.IDB, tokens []string) error {
 		for i, token := range part {
 			digests[i] = digest(token)
 		}
-		found, err := db.NewSelect().TableExpr("public.gpt_refresh_tokens").Where("token_hash IN (?)", bun.In(digests)).Count(ctx)
+		found, err := db.NewSelect().TableExpr("public.gpt_refresh_tokens").Where("token_hash IN (?)", bun.List(digests)).Count(ctx)
 		if err != nil {
 			return err
 		}

@@ -123,17 +123,15 @@ func (hs *histories) add(done record) error {
 		hs.addList(call.ClerkUserID, done)
 		return nil
 	}
-	h := hs.of(done)
-	if h != nil {
+	if h := hs.of(done); h != nil {
 		h.add(done, hs.repeats)
 		return nil
 	}
-	if done.err != nil {
-		return nil
-	}
 	// It names nothing that was issued here.
-	nothing := family{rules: hs.rules}
-	_, err := nothing.step(done.call, done.answer)
+	var err error
+	if done.err == nil {
+		_, err = family{rules: hs.rules}.step(done.call, done.answer)
+	}
 	return err
 }
 
@@ -271,10 +269,10 @@ func (h *history) check() error {
 		return nil
 	case porcupine.Unknown:
 		return fmt.Errorf("no order was found in %v that explains %d calls, and none was ruled out", checkTimeout, len(h.operations))
-	default:
-		return fmt.Errorf("no order of %d calls explains the answer to %s%s:\n%s",
-			len(h.operations), h.culprit(model), drawn(model, info), h)
+	case porcupine.Illegal:
 	}
+	return fmt.Errorf("no order of %d calls explains the answer to %s%s:\n%s",
+		len(h.operations), h.culprit(model), drawn(model, info), h)
 }
 
 // culprit is the first answer that nothing explains: up to the one before, the history is that of some order.

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -111,7 +112,7 @@ func want(what string, want, got any) error {
 
 func (f family) issue(answer any) (family, error) {
 	if f.code != "" {
-		return f, fmt.Errorf("issued twice")
+		return f, errors.New("issued twice")
 	}
 	result, _ := answer.(repo.IssueResult)
 	f.code = string(result.Code)
@@ -188,21 +189,21 @@ func (f family) exchange(call repo.ExchangeParams, answer any) (family, error) {
 			return f, err
 		}
 	}
-	switch outcome {
-	case repo.Mismatch:
-		f = f.event(repo.EventCodeMismatch)
-	case repo.Replayed:
-		f = f.close("code_replay").event(repo.EventCodeReplay)
-	case repo.Exchanged:
-		f.used = true
-		f.session = result.SessionID
-		if f.rules.SessionTTL > 0 {
-			f.sessionEnds = f.now + f.rules.SessionTTL
-		}
-		f = f.grant(result.Grant).event(repo.EventTokenExchange)
-	default:
+	if outcome == repo.Mismatch {
+		return f.event(repo.EventCodeMismatch), nil
 	}
-	return f, nil
+	if outcome == repo.Replayed {
+		return f.close("code_replay").event(repo.EventCodeReplay), nil
+	}
+	if outcome != repo.Exchanged {
+		return f, nil
+	}
+	f.used = true
+	f.session = result.SessionID
+	if f.rules.SessionTTL > 0 {
+		f.sessionEnds = f.now + f.rules.SessionTTL
+	}
+	return f.grant(result.Grant).event(repo.EventTokenExchange), nil
 }
 
 func (f family) rotateOutcome(call repo.RotateParams) repo.Outcome {
@@ -242,23 +243,28 @@ func (f family) rotate(call repo.RotateParams, answer any, wasLost bool) (family
 			return f, err
 		}
 	}
-	switch outcome {
-	case repo.Mismatch:
-		f = f.event(repo.EventTokenMismatch)
-	case repo.Reused:
-		f = f.close("token_reuse").event(repo.EventTokenReuse)
-	case repo.Retried:
-		f.retries++
-		f = f.event(repo.EventTokenRetry)
-		if sure && f.tokens[f.current()].text == "" { // now someone was told
-			f.tokens = slices.Clone(f.tokens)
-			f.tokens[f.current()].text, f.tokens[f.current()].id = string(result.RefreshToken), result.RefreshTokenID
-		}
-	case repo.Rotated:
-		f = f.grant(result.Grant).event(repo.EventTokenRefresh)
-	default:
+	if outcome == repo.Mismatch {
+		return f.event(repo.EventTokenMismatch), nil
+	}
+	if outcome == repo.Reused {
+		return f.close("token_reuse").event(repo.EventTokenReuse), nil
+	}
+	if outcome == repo.Rotated {
+		return f.grant(result.Grant).event(repo.EventTokenRefresh), nil
+	}
+	if outcome == repo.Retried {
+		return f.retry(result.Grant).event(repo.EventTokenRetry), nil
 	}
 	return f, nil
+}
+
+func (f family) retry(told repo.Grant) family {
+	f.retries++
+	if current := f.current(); f.tokens[current].text == "" && told.RefreshToken != "" { // no one had been told before
+		f.tokens = slices.Clone(f.tokens)
+		f.tokens[current].text, f.tokens[current].id = string(told.RefreshToken), told.RefreshTokenID
+	}
+	return f
 }
 
 // checkGrant: a success has all that was consented to and a token that is new, or with Retried the current one; anything
@@ -281,7 +287,7 @@ func (f family) checkGrant(got repo.Grant, outcome repo.Outcome, success bool) e
 	case outcome != repo.Retried && known >= 0:
 		return fmt.Errorf("%s with a token that was issued before", outcome)
 	case outcome == repo.Retried && known < 0 && f.tokens[current].text != "":
-		return fmt.Errorf("retried with a token that is not the current one: the chain is forked")
+		return errors.New("retried with a token that is not the current one: the chain is forked")
 	case outcome == repo.Retried && known >= 0 && known != current:
 		return fmt.Errorf("retried with generation %d, the current one is %d", known, current)
 	}

@@ -31,12 +31,11 @@ func (f family) revoke(call repo.RevokeParams, answer any, wasLost bool) (family
 			return f, fmt.Errorf("session: want %v, got %v", f.session, result.SessionID)
 		}
 	}
-	switch outcome {
-	case repo.Mismatch:
-		f = f.event(repo.EventTokenMismatch)
-	case repo.Revoked:
-		f = f.close("token_revoke").event(repo.EventTokenRevoke)
-	default:
+	if outcome == repo.Mismatch {
+		return f.event(repo.EventTokenMismatch), nil
+	}
+	if outcome == repo.Revoked {
+		return f.close("token_revoke").event(repo.EventTokenRevoke), nil
 	}
 	return f, nil
 }

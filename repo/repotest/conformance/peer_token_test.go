@@ -106,26 +106,32 @@ func (p *peer) Rotate(ctx context.Context, params repo.RotateParams) (result rep
 			return nil
 		}
 		result.Grant = repo.Grant{SessionID: t.SessionID, ClerkUserID: t.ClerkUserID}
-		switch result.Outcome {
-		case repo.Mismatch:
-			_, err = event(ctx, tx, eventID, "token_mismatch", t.ClerkUserID, t.ClientID, t.SessionID)
-		case repo.Reused:
-			if err := p.close(ctx, tx, t.SessionID, "token_reuse"); err != nil {
-				return err
-			}
-			_, err = event(ctx, tx, uuid.New(), "token_reuse", t.ClerkUserID, t.ClientID, t.SessionID)
-		case repo.Retried:
+		if result.Outcome == repo.Retried {
 			result.Grant = granted(grant, successorOf(params.RefreshToken, t.SuccessorNonce), t.CurrentID, t.CurrentEnds, t.SessionEnds)
-			err = p.retry(ctx, tx, t, eventID)
-		case repo.Rotated:
+			return p.retry(ctx, tx, t, eventID)
+		}
+		if result.Outcome == repo.Rotated {
 			ends, _ := p.expiries(now, t.SessionEnds)
 			result.Grant = granted(grant, successor, tokenID, ends, t.SessionEnds)
-			err = p.replace(ctx, tx, t, now, result.Grant, nonce, eventID)
-		default:
+			return p.replace(ctx, tx, t, now, result.Grant, nonce, eventID)
 		}
-		return err
+		return p.refuse(ctx, tx, t, result.Outcome, eventID)
 	})
 	return result, err
+}
+
+// refuse writes what a refusal has to.
+func (p *peer) refuse(ctx context.Context, tx bun.Tx, t tokenRow, outcome repo.Outcome, eventID uuid.UUID) (err error) {
+	if outcome == repo.Mismatch {
+		_, err = event(ctx, tx, eventID, "token_mismatch", t.ClerkUserID, t.ClientID, t.SessionID)
+	}
+	if outcome == repo.Reused {
+		if err := p.close(ctx, tx, t.SessionID, "token_reuse"); err != nil {
+			return err
+		}
+		_, err = event(ctx, tx, uuid.New(), "token_reuse", t.ClerkUserID, t.ClientID, t.SessionID)
+	}
+	return err
 }
 
 func granted(grant repo.Grant, token string, id uuid.UUID, tokenEnds, sessionEnds time.Time) repo.Grant {

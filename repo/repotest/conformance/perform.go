@@ -155,11 +155,6 @@ func (c *client) exchange(f family) repo.ExchangeParams {
 	}
 }
 
-// rotate is the token request that presents a generation.
-func rotate(f family, generation int) repo.RotateParams {
-	return repo.RotateParams{RefreshToken: f.tokens[generation].text, ClientID: f.issued.ClientID}
-}
-
 func (c *client) age(ctx context.Context, d time.Duration) error {
 	c.person.age(d)
 	return c.subject.age(ctx, c.person.id, d)

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -103,7 +104,7 @@ func (p *person) endAll(call, answer any) error {
 // list wants every session once, newest first.
 func (p *person) list(sessions []repo.Session) error {
 	if !slices.IsSortedFunc(sessions, func(a, b repo.Session) int { return b.CreatedAt.Compare(a.CreatedAt) }) {
-		return fmt.Errorf("the list is not sorted by time, newest first")
+		return errors.New("the list is not sorted by time, newest first")
 	}
 	listed := 0
 	for _, f := range p.families {
