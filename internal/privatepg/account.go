@@ -47,7 +47,7 @@ func serverAccount() (account, error) {
 // command runs a program as the account, in a session of its own: a Ctrl-C in the terminal is meant for this process only.
 // It inherits nothing from the environment that could change what it does or that it need not know.
 func (a account) command(ctx context.Context, dir, program string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // to run programs is what this package does
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
 	if path, ok := os.LookupEnv("LD_LIBRARY_PATH"); ok {

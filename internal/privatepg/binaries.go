@@ -47,13 +47,12 @@ func (f finder) find(ctx context.Context, as account) (string, error) {
 	if err == nil {
 		return folder, nil
 	}
-	reasons := []string{"none is installed"}
+	installed := "none is installed"
 	if len(unfit) > 0 {
-		reasons[0] = errors.Join(unfit...).Error()
+		installed = errors.Join(unfit...).Error()
 	}
-	reasons = append(reasons, fmt.Sprintf("fetching one failed: %v", err))
-	return "", fmt.Errorf("no PostgreSQL to start (%s): install PostgreSQL %d or newer, with initdb, pg_ctl and postgres in PATH, or %s",
-		strings.Join(reasons, "; "), oldest, otherWay)
+	return "", fmt.Errorf("no PostgreSQL to start (%s; fetching one failed: %w): install PostgreSQL %d or newer, with initdb, pg_ctl and "+
+		"postgres in PATH, or %s", installed, err, oldest, otherWay)
 }
 
 // installFolders lists where PATH, pg_config and the distributions have the programs. Debian, for one, keeps those of the
@@ -99,11 +98,11 @@ func newestFirst(a, b string) int {
 // tryPrograms returns the real folder of the programs, for they find their libraries and each other from there. It fails with
 // exec.ErrNotFound if they are not there.
 func tryPrograms(ctx context.Context, as account, folder string) (string, error) {
-	real, err := filepath.EvalSymlinks(filepath.Join(folder, "initdb"))
+	initdb, err := filepath.EvalSymlinks(filepath.Join(folder, "initdb"))
 	if err != nil {
 		return "", exec.ErrNotFound
 	}
-	folder = filepath.Dir(real)
+	folder = filepath.Dir(initdb)
 	for _, name := range []string{"pg_ctl", "postgres"} {
 		if _, err := exec.LookPath(filepath.Join(folder, name)); err != nil {
 			return "", exec.ErrNotFound

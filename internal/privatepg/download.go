@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -77,11 +76,14 @@ func (d download) get(ctx context.Context) (string, error) {
 
 // fetch downloads, verifies and unpacks into a folder for the time being, so that what is in the cache is complete.
 func (d download) fetch(folder string) error {
-	dir, err := os.MkdirTemp(d.cache, "fetching-")
-	if err != nil {
+	dir := filepath.Join(d.cache, "fetching")
+	if err := os.RemoveAll(dir); err != nil { // of a process that was killed
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // what remains is in nobody's way
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // what remains goes the next time
 	unpacked := filepath.Join(dir, "postgresql")
 	if err := d.unpack(dir, unpacked); err != nil {
 		return err
@@ -91,7 +93,8 @@ func (d download) fetch(folder string) error {
 
 // unpack has the library start a server, for it has no function that only fetches. It finds a data directory that looks ready
 // and is empty, so that pg_ctl, the first program it runs, refuses. What pg_ctl says is the proof that all before it went
-// well: an error of fetching or unpacking comes without output.
+// well: an error of fetching or unpacking comes without output. (The library leaves that log, a line long, in the folder for
+// temporary files.)
 func (d download) unpack(dir, into string) error {
 	data := filepath.Join(dir, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {
@@ -128,7 +131,7 @@ func (d download) unpack(dir, into string) error {
 func (d download) redact(text string) string {
 	u, err := url.Parse(d.repository)
 	if err != nil {
-		return fmt.Sprintf("%s is not a URL", repositoryVariable)
+		return repositoryVariable + " is not a URL"
 	}
 	return strings.ReplaceAll(text, d.repository, u.Redacted())
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -33,7 +34,11 @@ func openHome(root string, as account) (home, error) {
 	if err != nil {
 		return home{}, err
 	}
-	h := home{filepath.Join(root, fmt.Sprintf("gptoauth-postgresql-%d", os.Geteuid())), as}
+	name := fmt.Sprintf("gptoauth-pg-%d", as.uid)
+	if as.credential != nil {
+		name = fmt.Sprintf("gptoauth-pg-root-%d", as.uid) // not the folder of that user's own servers
+	}
+	h := home{filepath.Join(root, name), as}
 	if err := os.Mkdir(h.path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return home{}, err
 	}
@@ -48,7 +53,7 @@ func openHome(root string, as account) (home, error) {
 	if err := as.own(h.path); err != nil {
 		return home{}, err
 	}
-	return h, os.Chmod(h.path, 0o700)
+	return h, os.Chmod(h.path, 0o700) //nolint:gosec // a folder without x is of no use
 }
 
 // newFolder makes the folder of a new server, its pipes and its keeper, and makes this process its user. Before that it
@@ -114,7 +119,13 @@ func (h home) makePipe(path string) error {
 
 // folders lists the servers of a kind.
 func (h home) folders(kind kind) []string {
-	found, _ := filepath.Glob(filepath.Join(h.path, string(kind)+"-*"))
+	var found []string
+	entries, _ := os.ReadDir(h.path)
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), string(kind)+"-") {
+			found = append(found, filepath.Join(h.path, entry.Name()))
+		}
+	}
 	return found
 }
 

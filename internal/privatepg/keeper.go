@@ -47,7 +47,8 @@ func keep(ctx context.Context, as account, folder string) error {
 	if strings.HasPrefix(filepath.Base(folder), string(sharedKind)) {
 		grace = strconv.Itoa(int(sharedGrace / time.Second))
 	}
-	cmd := as.command(ctx, folder, "/bin/sh", "-c", keeperScript, "gptoauth-postgresql-keeper", folder, grace)
+	cmd := as.command(ctx, folder, "/bin/sh", "-s", "gptoauth-pg-keeper", folder, grace)
+	cmd.Stdin = strings.NewReader(keeperScript)
 	cmd.ExtraFiles = pipes
 	err := cmd.Run()
 	if errors.Is(err, fs.ErrPermission) {

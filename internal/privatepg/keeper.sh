@@ -1,10 +1,11 @@
 # Keeps one server: stops it when its last user has gone, and removes its folder.
-#   $1  the folder                    descriptor 3  the pipe "users"
-#   $2  seconds of grace              descriptor 4  the pipe "server"
+#   $1  a name, for the list of processes    descriptor 3  the pipe "users"
+#   $2  the folder                           descriptor 4  the pipe "server"
+#   $3  seconds of grace
 # It runs in the background, so that whoever starts it need not wait for it.
 
-folder=$1
-grace=$2
+folder=$2
+grace=$3
 
 # until_end reads until nobody has the pipe open for writing.
 until_end() {

