@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"time"
 )
 
 var errSystem = errors.New("privatepg: a private PostgreSQL cannot be started on " + runtime.GOOS +
@@ -49,3 +50,9 @@ func (*Server) Kill() error { return errSystem }
 
 // StartAgain fails.
 func (*Server) StartAgain(context.Context) error { return errSystem }
+
+// Linger fails.
+func (*Server) Linger(context.Context, time.Duration) error { return errSystem }
+
+// PasswordFile is empty.
+func (*Server) PasswordFile() string { return "" }

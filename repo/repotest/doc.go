@@ -3,7 +3,7 @@
 //   - [Store] is a store inside a transaction that is rolled back when the test ends. It costs a few milliseconds, and any
 //     number of such tests run in parallel. Use it for everything but races: inside one transaction nothing races.
 //   - [DB] is a migrated database of the test's own, for what needs real commits. It costs about 0.1 s. If the test fails
-//     it is kept and its name is logged.
+//     it is kept and its name is logged; on a private server for ten minutes.
 //   - [NewCode], [NewSession] and [NewUser] make what a test starts from, and [Age] travels in time: the store goes by the
 //     database's clock, which no test can set, so that the rows are made older instead.
 //

@@ -24,14 +24,20 @@ const (
 	setupLock = 0x67707472 // "gptr"
 
 	setupTimeout = 2 * time.Minute
+
+	// lingerAfterFailure is how long a private server stays for whoever wants to see what a failed test has left.
+	lingerAfterFailure = 10 * time.Minute
 )
 
 // server is where the tests of this process run.
 type server struct {
-	url   *url.URL
-	admin *bun.DB // on the database that the URL names
-	tests *bun.DB // on the database of tests in a transaction
-	names names
+	url     *url.URL
+	private *privatepg.Server // nil if the environment names the server
+	admin   *bun.DB           // on the database that the URL names
+	tests   *bun.DB           // on the database of tests in a transaction
+	names   names
+
+	linger sync.Once
 }
 
 // names of the databases for one state of the migrations, so that two checkouts can share a server.
@@ -60,7 +66,7 @@ func mustConnect(t testing.TB) *server {
 }
 
 func newServer(ctx context.Context) (*server, error) {
-	dsn, err := serverURL(ctx)
+	dsn, private, err := serverURL(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +76,7 @@ func newServer(ctx context.Context) (*server, error) {
 	}
 
 	digest := migrations.Digest()[:12]
-	s := &server{url: u, names: names{template: "gptoauth_template_" + digest, tests: "gptoauth_tests_" + digest}}
+	s := &server{url: u, private: private, names: names{template: "gptoauth_template_" + digest, tests: "gptoauth_tests_" + digest}}
 	if s.admin, err = repo.Open(ctx, dsn, repo.PoolConfig{MaxConns: 4, ReadTimeout: setupTimeout}); err != nil {
 		return nil, err
 	}
@@ -81,15 +87,31 @@ func newServer(ctx context.Context) (*server, error) {
 	return s, err
 }
 
-func serverURL(ctx context.Context) (string, error) {
+func serverURL(ctx context.Context) (string, *privatepg.Server, error) {
 	if dsn := os.Getenv(urlVariable); dsn != "" {
-		return dsn, nil
+		return dsn, nil, nil
 	}
 	private, err := privatepg.Shared(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return private.URL("postgres"), nil
+	return private.URL("postgres"), private, nil
+}
+
+// keep tells where the database of a failed test is, and keeps a private server long enough for a look at it.
+func (s *server) keep(t testing.TB, name string) {
+	t.Helper()
+	if s.private == nil {
+		t.Logf("repotest: kept the database %s on %s", name, s.url.Redacted())
+		return
+	}
+	s.linger.Do(func() {
+		if err := s.private.Linger(context.WithoutCancel(t.Context()), lingerAfterFailure); err != nil {
+			t.Log("repotest:", err)
+		}
+	})
+	t.Logf("repotest: kept the database for %s: psql -h %s -p %d -U postgres %s, with the password in %s",
+		lingerAfterFailure, s.private.SocketDir(), s.private.Port(), name, s.private.PasswordFile())
 }
 
 // urlOf names another database of the server.

@@ -43,7 +43,7 @@ func newStore(t testing.TB, db *bun.DB, config repo.Config) *repo.Store {
 }
 
 // DB returns a migrated database of the test's own, cloned from a template. It is dropped when the test ends, and kept and
-// named in the log if the test failed.
+// named in the log if the test failed, for ten minutes if the server is private.
 func DB(t testing.TB) *bun.DB {
 	t.Helper()
 	db, err := repo.Open(t.Context(), URL(t), repo.PoolConfig{})
@@ -64,7 +64,7 @@ func URL(t testing.TB) string {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("repotest: kept the database %s on %s", name, s.url.Redacted())
+			s.keep(t, name)
 			return
 		}
 		if err := s.drop(context.WithoutCancel(t.Context()), name); err != nil {
