@@ -42,7 +42,9 @@ var _ interface {
 // start runs a program until the test ends.
 func start(t testing.TB, program, databaseURL string, config repo.Config) *process {
 	t.Helper()
-	settings, err := json.Marshal(config) //nolint:musttag // both ends use the names of the fields
+	settings, err := json.Marshal(wire.Config{
+		CodeTTL: config.CodeTTL, RefreshTTL: config.RefreshTTL, SessionTTL: config.SessionTTL, Grace: config.Grace,
+	})
 	require.NoError(t, err)
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program)
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+databaseURL, "GPTOAUTH_CONFIG="+string(settings))

@@ -58,7 +58,7 @@ type databases struct {
 func (d *databases) factory() conformance.Factory {
 	return func(t testing.TB, config repo.Config) conformance.Subject {
 		t.Helper()
-		databaseURL := d.url(path.Base(t.Name()))
+		databaseURL := d.url(t, path.Base(t.Name()))
 		return conformance.Subject{
 			Store:   &mixed{start(t, d.programs.previous, databaseURL, config), start(t, d.programs.current, databaseURL, config)},
 			DB:      open(t, databaseURL),
@@ -68,18 +68,29 @@ func (d *databases) factory() conformance.Factory {
 }
 
 // url makes a database with the schema of the previous release, unless it is there.
-func (d *databases) url(part string) string {
+func (d *databases) url(t testing.TB, part string) string {
+	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.urls[part] == "" {
-		databaseURL := repotest.URL(d.t)
-		_, err := open(d.t, databaseURL).ExecContext(d.t.Context(), "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-		require.NoError(d.t, err)
-		require.NoError(d.t, start(d.t, d.programs.previous, databaseURL, repo.Config{}).migrate())
+		databaseURL := repotest.URL(outliving{t, d.t})
+		_, err := open(t, databaseURL).ExecContext(t.Context(), "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+		require.NoError(t, err)
+		require.NoError(t, start(t, d.programs.previous, databaseURL, repo.Config{}).migrate())
 		d.urls[part] = databaseURL
 	}
 	return d.urls[part]
 }
+
+// outliving is a test whose database is that of the test around it.
+type outliving struct {
+	testing.TB
+
+	around *testing.T
+}
+
+func (o outliving) Cleanup(f func()) { o.around.Cleanup(f) }
+func (o outliving) Failed() bool     { return o.around.Failed() }
 
 func open(t testing.TB, databaseURL string) *bun.DB {
 	t.Helper()
@@ -105,6 +116,9 @@ func migrateUnderLoad(t *testing.T, programs releases, databaseURL string) {
 	}
 	for range moreAfter {
 		load()
+	}
+	if err := current.check(); err != nil {
+		t.Log("to be done:", err)
 	}
 	migrated := make(chan error, 1)
 	go func() { migrated <- current.migrate() }()

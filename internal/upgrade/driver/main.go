@@ -31,8 +31,8 @@ func main() {
 
 // run serves requests until there are no more.
 func run(ctx context.Context, url, config string, requests io.Reader, answers io.Writer) error {
-	var settings repo.Config
-	if err := json.Unmarshal([]byte(config), &settings); err != nil { //nolint:musttag // both ends use the names of the fields
+	var settings wire.Config
+	if err := json.Unmarshal([]byte(config), &settings); err != nil {
 		return err
 	}
 	db, err := repo.Open(ctx, url, repo.PoolConfig{MaxConns: maxConns})
@@ -40,7 +40,9 @@ func run(ctx context.Context, url, config string, requests io.Reader, answers io
 		return err
 	}
 	defer db.Close() //nolint:errcheck // the end of the process closes it too
-	store, err := repo.New(db, settings)
+	store, err := repo.New(db, repo.Config{
+		CodeTTL: settings.CodeTTL, RefreshTTL: settings.RefreshTTL, SessionTTL: settings.SessionTTL, Grace: settings.Grace,
+	})
 	if err != nil {
 		return err
 	}

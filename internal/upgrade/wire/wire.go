@@ -5,9 +5,18 @@ package wire
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/gptoauth/gptoauth/repo"
 )
+
+// Config is the durations of repo.Config.
+type Config struct {
+	CodeTTL    time.Duration `json:"code_ttl"`
+	RefreshTTL time.Duration `json:"refresh_ttl"`
+	SessionTTL time.Duration `json:"session_ttl"`
+	Grace      time.Duration `json:"grace"`
+}
 
 // Request asks for a call.
 type Request struct {
