@@ -71,6 +71,13 @@ func TestFlawsAreFound(t *testing.T) {
 
 var drawings = regexp.MustCompile(`drawn in ([^)]+)`)
 
+// removeDrawings removes what no one will look at.
+func removeDrawings(text string) {
+	for _, drawing := range drawings.FindAllStringSubmatch(text, -1) {
+		_ = os.Remove(drawing[1])
+	}
+}
+
 // runFlawed runs parts of the kit, for a short time, in a process of its own.
 func runFlawed(t *testing.T, f flaw, parts string) (string, error) {
 	t.Helper()
@@ -80,9 +87,7 @@ func runFlawed(t *testing.T, f flaw, parts string) (string, error) {
 	cmd.Env = append(os.Environ(), flawVariable+"="+string(f), "GPTOAUTH_CONFORMANCE_TIME=2s")
 	cmd.Stdout, cmd.Stderr = &output, &output
 	err := cmd.Run()
-	for _, drawing := range drawings.FindAllStringSubmatch(output.String(), -1) {
-		_ = os.Remove(drawing[1]) // no one will look at it
-	}
+	removeDrawings(output.String())
 	return strings.ToValidUTF8(output.String(), "?"), err
 }
 

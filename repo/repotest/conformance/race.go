@@ -90,6 +90,11 @@ func runRace(ctx context.Context, subject Subject, situation string, names []str
 			return fmt.Errorf("%s: %w", describe(call), err)
 		}
 	}
+	if subject.DB != nil {
+		if err := checkAcknowledged(ctx, subject.DB, tokens); err != nil {
+			return err
+		}
+	}
 	return recorder.Check()
 }
 
