@@ -63,6 +63,7 @@ type batchArgs struct {
 // batchResult is what a batch has done, and where the next one begins.
 type batchResult struct {
 	PurgeCounts
+
 	end  position
 	more bool
 }

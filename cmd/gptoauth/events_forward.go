@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	secretVariable = "GPTOAUTH_WEBHOOK_SECRET"
+	secretVariable = "GPTOAUTH_WEBHOOK_SECRET" //nolint:gosec // the name of a variable, and no secret
 
 	firstRetry = time.Second
 	maxRetry   = 5 * time.Minute

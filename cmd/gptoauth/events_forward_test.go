@@ -43,11 +43,11 @@ func newReceiver(t *testing.T, statuses ...int) *receiver {
 			t.Error(err)
 		}
 		mac := hmac.New(sha256.New, []byte(webhookKey))
-		mac.Write([]byte(request.Header.Get("webhook-id") + "." + request.Header.Get("webhook-timestamp") + "." + string(body)))
-		if request.Header.Get("webhook-signature") != "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)) {
+		mac.Write([]byte(request.Header.Get("Webhook-Id") + "." + request.Header.Get("Webhook-Timestamp") + "." + string(body)))
+		if request.Header.Get("Webhook-Signature") != "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)) {
 			t.Error("the signature is wrong")
 		}
-		at, err := strconv.ParseInt(request.Header.Get("webhook-timestamp"), 10, 64)
+		at, err := strconv.ParseInt(request.Header.Get("Webhook-Timestamp"), 10, 64)
 		if err != nil || time.Since(time.Unix(at, 0)).Abs() > time.Minute {
 			t.Error("the timestamp is wrong")
 		}
@@ -57,7 +57,7 @@ func newReceiver(t *testing.T, statuses ...int) *receiver {
 		}
 		if status == http.StatusOK {
 			var payload webhookPayload
-			if err := json.Unmarshal(body, &payload); err != nil || payload.Data.ID.String() != request.Header.Get("webhook-id") {
+			if err := json.Unmarshal(body, &payload); err != nil || payload.Data.ID.String() != request.Header.Get("Webhook-Id") {
 				t.Error("the payload is wrong:", err)
 			}
 			r.got <- payload
@@ -73,9 +73,12 @@ func forward(t *testing.T, databaseURL string, args ...string) (stop func() outc
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan outcome, 1)
+	env := map[string]string{databaseVariable: databaseURL, secretVariable: webhookSecret}
+	args = append([]string{programName, "events", "forward", "--interval", "10ms"}, args...)
 	go func() {
-		env := map[string]string{databaseVariable: databaseURL, secretVariable: webhookSecret}
-		ended <- runWith(ctx, t, env, strings.NewReader(""), append([]string{"events", "forward", "--interval", "10ms"}, args...)...)
+		var stdout, stderr bytes.Buffer
+		code := run(ctx, args, strings.NewReader(""), &stdout, &stderr, func(name string) string { return env[name] })
+		ended <- outcome{code, stdout.String(), stderr.String()}
 	}()
 	return func() outcome {
 		cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -177,6 +178,6 @@ func janitorConfig(cmd *cli.Command) (repo.JanitorConfig, error) {
 	return config, nil
 }
 
-func number(n int) cell { return cell{text: fmt.Sprint(n), right: true} }
+func number(n int) cell { return cell{text: strconv.Itoa(n), right: true} }
 
 func seconds(s float64) string { return fmt.Sprintf("%.1f s", s) }
