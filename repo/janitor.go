@@ -15,8 +15,8 @@ import (
 //
 // It works in short transactions, at most one at a time however many replicas run a janitor. It skips rows that someone has
 // locked, for the next purge, and makes no one wait for longer than a batch takes, about 50 ms. Between batches it pauses
-// for as long as the batch took times the number of others it saw at work on the database: it takes one share. Stopping it
-// anywhere, also with kill -9, leaves nothing half-done.
+// for as long as the batch took times the number of others it saw at work on the database, up to four: it takes one share.
+// Stopping it anywhere, also with kill -9, leaves nothing half-done.
 //
 // Its role is the owner of the tables, or has SELECT, UPDATE and DELETE on them and is not subject to row level security.
 // A replica or a database that is restored to an earlier time may bring rows back; the next purge deletes them again.

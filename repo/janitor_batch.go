@@ -19,6 +19,7 @@ const (
 	firstBatch   = 500
 	minBatch     = 200 // below that the round trips cost more than the rows
 
+	maxLoad      = 4 // pauses for: it works a fifth of the time at least, to keep up with a database at full load
 	maxLoadPause = time.Second
 	turnPause    = 100 * time.Millisecond // until the other janitor is asked for again
 	batchTries   = 5
@@ -70,7 +71,7 @@ func (p *purge) step(ctx context.Context, s step) error {
 			return err
 		}
 		took := time.Since(started)
-		pause := min(time.Duration(float64(took)*p.load), maxLoadPause)
+		pause := loadPause(took, p.load)
 		p.done(Batch{Step: s.name, PurgeCounts: result.PurgeCounts, Took: took, Pause: pause})
 		if !result.more {
 			return nil
@@ -83,6 +84,12 @@ func (p *purge) step(ctx context.Context, s step) error {
 	}
 }
 
+// loadPause leaves to others what is theirs: with one other at work half of the time, with two two thirds, up to a bound.
+func loadPause(took time.Duration, load float64) time.Duration {
+	return min(time.Duration(float64(took)*min(load, maxLoad)), maxLoadPause)
+}
+
+// nextLimit makes the next batch take as long as it should, going by the last one.
 func nextLimit(limit, most int, took time.Duration) int {
 	factor := min(max(float64(batchTarget)/float64(took), 0.5), 2)
 	return min(max(int(float64(limit)*factor), minBatch), most)
