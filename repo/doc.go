@@ -14,7 +14,8 @@
 //     and [Sessions.EndAll] for signing out, [Sessions.Get] and [Sessions.List] for showing people where they are signed in.
 //   - [Store.Events]: [Events.Append] for events of the host's own, [Events.List] and [Events.All] for the audit trail.
 //
-// [Store.EndUser] offboards a person. A Store is safe for use by many goroutines.
+// [Store.EndUser] offboards a person, [Store.EraseUser] forgets one. [Janitor] deletes what is over. [Config].OnSecurityEvent
+// and [Events.Follow] tell of thefts. A Store is safe for use by many goroutines.
 //
 // # Sessions and tokens
 //

@@ -15,9 +15,9 @@ type ErasedResult struct {
 // stays, the reasons given to End, EndAll and EndUser among it, so keep personal data out of those. One user_erase event
 // counts what was done and does not say to whom. Calling it again is harmless and writes nothing.
 //
-// As with [Store.EndUser], keep the person from signing in first, and the host from appending events about them. It costs
-// about 20 microseconds a row in one statement: for a person with more than 100,000 rotations raise
-// [Config].StatementTimeout and [PoolConfig].ReadTimeout. Backups, archives of events and statement logs are the host's.
+// As with [Store.EndUser], keep the person from signing in first, and the host from appending events about them. One
+// statement deletes all there is: for a person with hundreds of thousands of rotations raise [Config].StatementTimeout and
+// [PoolConfig].ReadTimeout. Backups, archives of events and statement logs are the host's.
 func (s *Store) EraseUser(ctx context.Context, clerkUserID string) (ErasedResult, error) {
 	if err := checkRequired("EraseUser clerkUserID", clerkUserID, maxIDLen); err != nil {
 		return ErasedResult{}, err

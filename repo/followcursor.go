@@ -7,7 +7,7 @@ import (
 )
 
 // FollowCursor says which events have been dealt with, so that a later [Events.Follow] misses none and repeats none. Its
-// zero value is new. Keep it with the next one's [FollowParams]; as JSON it is the text to store, with about 80 bytes for each event
+// zero value is new. Keep it with the next one's [FollowParams]; as JSON it is the text to store, with about 70 bytes for each event
 // of the last minute that passed the filter.
 //
 // Follow counts an event as dealt with when the loop comes back for the next one. To store it earlier, call Done in the loop:

@@ -34,7 +34,8 @@ func NewJanitor(db *bun.DB, config JanitorConfig) (*Janitor, error) {
 	return &Janitor{db: db, config: config}, nil
 }
 
-// Count says what a purge would delete or clear now, and changes nothing. It reads whole tables, in one statement.
+// Count says what a purge would delete or clear now, and changes nothing. It reads whole tables, in one statement, for which the
+// ReadTimeout of a server's pool may be too short; so does Check.
 func (j *Janitor) Count(ctx context.Context) (PurgeCounts, error) {
 	var c PurgeCounts
 	row := j.db.QueryRowContext(ctx, countPurgeableSQL, struct {
