@@ -39,6 +39,10 @@ type purge struct {
 	patient bool // waits for its turn
 	result  PurgeResult
 	load    float64 // how many others are at work, smoothed
+
+	// worked is how long the database worked on the last batch: without the round trips, which take the same for a small
+	// batch, and take long when the machine is busy.
+	worked time.Duration
 }
 
 func (p *purge) all(ctx context.Context) error {
@@ -65,19 +69,17 @@ func (p *purge) step(ctx context.Context, s step) error {
 	s.limit = min(s.limit, p.janitor.config.BatchSize)
 	args := batchArgs{RetentionUs: s.retention.Microseconds(), Limit: min(firstBatch, s.limit)}
 	for {
-		started := time.Now()
 		result, err := p.batch(ctx, s, &args)
 		if err != nil {
 			return err
 		}
-		took := time.Since(started)
-		pause := loadPause(took, p.load)
-		p.done(Batch{Step: s.name, PurgeCounts: result.PurgeCounts, Took: took, Pause: pause})
+		pause := loadPause(p.worked, p.load)
+		p.done(Batch{Step: s.name, PurgeCounts: result.PurgeCounts, Took: p.worked, Pause: pause})
 		if !result.more {
 			return nil
 		}
 		args.AfterAt, args.AfterID = result.end.at, result.end.id
-		args.Limit = nextLimit(args.Limit, s.limit, took)
+		args.Limit = nextLimit(args.Limit, s.limit, p.worked)
 		if err := p.pause(ctx, pause); err != nil {
 			return err
 		}
@@ -155,6 +157,7 @@ func (p *purge) attempt(ctx context.Context, s step, args batchArgs) (result bat
 			Others   int    `bun:"others"`
 			Settings string `bun:"settings"`
 		}
+		started := time.Now()
 		if err := tx.NewRaw(beginBatchSQL, struct {
 			Key int64 `bun:"key"`
 		}{janitorLock}).Scan(ctx, &begun); err != nil {
@@ -164,7 +167,10 @@ func (p *purge) attempt(ctx context.Context, s step, args batchArgs) (result bat
 			return errBusy
 		}
 		p.load += (float64(begun.Others) - p.load) / 4
+		trip := time.Since(started)
+		started = time.Now()
 		result, err = s.run(ctx, tx, args)
+		p.worked = max(time.Since(started)-time.Duration(result.statements)*trip, time.Millisecond)
 		return err
 	})
 	return result, err

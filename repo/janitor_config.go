@@ -98,8 +98,8 @@ func (c PurgeCounts) Plus(other PurgeCounts) PurgeCounts {
 type Batch struct {
 	PurgeCounts
 
-	Step  string // such as "codes"
-	Took  time.Duration
+	Step  string        // such as "codes"
+	Took  time.Duration // without the round trips
 	Pause time.Duration // that follows
 }
 

@@ -64,8 +64,9 @@ type batchArgs struct {
 type batchResult struct {
 	PurgeCounts
 
-	end  position
-	more bool
+	end        position
+	more       bool
+	statements int // that it took
 }
 
 // steps are in this order because a session is deleted after the code that gave it, and a token that belongs to none after
@@ -110,6 +111,7 @@ func runPurge(query string) func(context.Context, bun.Tx, batchArgs) (batchResul
 			PurgeCounts: PurgeCounts{Codes: row.Codes, Tokens: row.Tokens, Nonces: row.Nonces, Events: row.Events},
 			end:         position{row.LastAt, row.LastID},
 			more:        row.Seen >= args.Limit,
+			statements:  1,
 		}, nil
 	}
 }
@@ -126,6 +128,8 @@ type removed struct {
 	Sessions  int `bun:"sessions"`
 	Tokens    int `bun:"tokens"`
 	FirstLeft int `bun:"first_left"` // from 1: this session and those after it are left for the next batch; 0: none
+
+	statements int
 }
 
 // runLocked runs a statement that locks sessions and then others that delete of them. Not one for all, because a statement
@@ -145,7 +149,7 @@ func runLocked(
 				places = append(places, i)
 			}
 		}
-		result := batchResult{more: len(rows) >= args.Limit, end: position{args.AfterAt, args.AfterID}}
+		result := batchResult{more: len(rows) >= args.Limit, end: position{args.AfterAt, args.AfterID}, statements: 1}
 		end := len(rows)
 		if len(places) > 0 {
 			r, err := remove(ctx, tx, args)
@@ -153,6 +157,7 @@ func runLocked(
 				return batchResult{}, err
 			}
 			result.Sessions, result.Tokens = r.Sessions, r.Tokens
+			result.statements += r.statements
 			if r.FirstLeft > 0 {
 				end, result.more = places[r.FirstLeft-1], true
 			}
@@ -191,13 +196,14 @@ func deleteSessions(ctx context.Context, tx bun.Tx, args batchArgs) (removed, er
 	}
 	result := removed{}
 	err := tx.NewRaw(query, args).Scan(ctx, &result)
-	result.FirstLeft = firstLeft
+	result.FirstLeft, result.statements = firstLeft, 2
 	return result, err
 }
 
 func trimSessions(ctx context.Context, tx bun.Tx, args batchArgs) (removed, error) {
 	var result removed
 	err := tx.NewRaw(trimSessionsSQL, args).Scan(ctx, &result)
+	result.statements = 1
 	return result, err
 }
 
@@ -226,5 +232,6 @@ func (j *Janitor) archiveEvents(ctx context.Context, tx bun.Tx, args batchArgs) 
 		PurgeCounts: PurgeCounts{Events: len(rows)},
 		end:         position{last.At, last.ID},
 		more:        len(rows) >= args.Limit,
+		statements:  1,
 	}, nil
 }
