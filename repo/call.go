@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,7 +77,7 @@ func (c *call) null() *call {
 
 func (c *call) text(s string) *call {
 	c.next()
-	c.sql = c.dialect.AppendString(c.sql, s)
+	c.sql = appendText(c.sql, c.dialect, s)
 	return c
 }
 
@@ -149,7 +150,7 @@ func (c *call) bytes(b []byte) *call {
 		return c.null()
 	}
 	c.next()
-	c.sql = append(c.sql, `'\x`...)
+	c.sql = append(c.sql, `E'\\x`...)
 	c.sql = hex.AppendEncode(c.sql, b)
 	c.sql = append(c.sql, '\'')
 	return c
@@ -172,7 +173,7 @@ func (c *call) array(sqlType string, n int, element func(c *call, i int)) *call 
 		element(c, i)
 	}
 	c.args = args
-	c.sql = append(c.sql, "]::"...)
+	c.sql = append(c.sql, "]::pg_catalog."...) // a temporary type of this name would come first
 	c.sql = append(c.sql, sqlType...)
 	return c
 }
@@ -207,4 +208,31 @@ func (c *call) free() string {
 		calls.Put(c)
 	}
 	return answer
+}
+
+// literal is a text of the host or the remote party in a query of Bun's builder.
+type literal string
+
+// AppendQuery implements schema.QueryAppender.
+func (l literal) AppendQuery(gen schema.QueryGen, b []byte) ([]byte, error) {
+	return appendText(b, gen.Dialect(), string(l)), nil
+}
+
+func literals(texts []string) []literal {
+	list := make([]literal, len(texts))
+	for i, text := range texts {
+		list[i] = literal(text)
+	}
+	return list
+}
+
+// appendText writes a literal that means s whether standard_conforming_strings is on or off. Where it is off, a plain
+// literal ends elsewhere than Bun thinks: at \' for one. pgdriver refuses to connect then, but does not see it change, and
+// behind a transaction pooler another client may change it.
+func appendText(b []byte, d schema.Dialect, s string) []byte {
+	if strings.Contains(s, `\`) {
+		b = append(b, 'E')
+		s = strings.ReplaceAll(s, `\`, `\\`)
+	}
+	return d.AppendString(b, s)
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
-	"github.com/uptrace/bun/dialect/pgdialect"
 )
 
 // Events appends to the audit trail and reads it.
@@ -198,16 +197,16 @@ func (p EventListParams) check() error {
 // where filters e, the events.
 func (p EventListParams) where(query *bun.SelectQuery) *bun.SelectQuery {
 	if p.Type != "" {
-		query = query.Where("e.event_type = ?", p.Type)
+		query = query.Where("e.event_type = ?", literal(p.Type))
 	}
 	if len(p.Types) > 0 {
-		query = query.Where("e.event_type = ANY (?)", pgdialect.Array(p.Types))
+		query = query.Where("e.event_type IN (?)", bun.List(literals(p.Types)))
 	}
 	if p.ClerkUserID != "" {
-		query = query.Where("e.clerk_user_id = ?", p.ClerkUserID)
+		query = query.Where("e.clerk_user_id = ?", literal(p.ClerkUserID))
 	}
 	if p.ClientID != "" {
-		query = query.Where("e.client_id = ?", p.ClientID)
+		query = query.Where("e.client_id = ?", literal(p.ClientID))
 	}
 	if p.SessionID != uuid.Nil {
 		query = query.Where("e.session_id = ?", p.SessionID)

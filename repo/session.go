@@ -118,7 +118,7 @@ func (p SessionListParams) check() error {
 // whose ids begin with a time too.
 func (p SessionListParams) page(query *bun.SelectQuery, after position, limit int) *bun.SelectQuery {
 	if p.ClientID != "" {
-		query = query.Where("s.client_id = ?", p.ClientID)
+		query = query.Where("s.client_id = ?", literal(p.ClientID))
 	}
 	if p.AliveOnly {
 		query = query.Where(aliveExpr)
@@ -136,7 +136,7 @@ func (p SessionListParams) page(query *bun.SelectQuery, after position, limit in
 	if p.Cursor != "" {
 		query = query.Where("(s.created_at, s.id) < (?, ?)", after.at, after.id)
 	}
-	return query.Where("s.clerk_user_id = ?", p.ClerkUserID).OrderExpr("s.created_at DESC, s.id DESC")
+	return query.Where("s.clerk_user_id = ?", literal(p.ClerkUserID)).OrderExpr("s.created_at DESC, s.id DESC")
 }
 
 // SessionPage is a page of sessions.
