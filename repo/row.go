@@ -142,10 +142,38 @@ func (r *row) bytes() []byte {
 	if field.null {
 		return nil
 	}
-	digits, ok := strings.CutPrefix(field.text, `\x`)
-	b, err := hex.DecodeString(digits)
-	r.bad = r.bad || !ok || err != nil
+	if digits, ok := strings.CutPrefix(field.text, `\x`); ok {
+		b, err := hex.DecodeString(digits)
+		r.bad = r.bad || err != nil
+		return b
+	}
+	b, ok := unescape(field.text)
+	r.bad = r.bad || !ok
 	return b
+}
+
+// unescape reads what PostgreSQL writes with bytea_output = escape, which a role or a database may have: a backslash is
+// doubled, and what is not printable ASCII is a backslash and three octal digits.
+func unescape(text string) ([]byte, bool) {
+	b := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			b = append(b, text[i])
+			continue
+		}
+		if strings.HasPrefix(text[i+1:], `\`) {
+			b = append(b, '\\')
+			i++
+			continue
+		}
+		value, err := strconv.ParseUint(text[i+1:min(i+4, len(text))], 8, 8)
+		if err != nil {
+			return nil, false
+		}
+		b = append(b, byte(value))
+		i += 3
+	}
+	return b, true
 }
 
 // int reads a number that is never NULL.
