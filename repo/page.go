@@ -50,5 +50,9 @@ func parseCursor(field, cursor string) (position, error) {
 	if err != nil {
 		return position{}, broken
 	}
-	return position{at: time.UnixMicro(at).UTC(), id: parsed}, nil
+	p := position{at: time.UnixMicro(at).UTC(), id: parsed}
+	if year := p.at.Year(); year < 1 || year > 9999 { // PostgreSQL would refuse it, and whoever asks might be a remote party
+		return position{}, broken
+	}
+	return p, nil
 }
