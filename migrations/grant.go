@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/uptrace/bun"
@@ -104,7 +105,7 @@ func GrantSQL(params GrantParams) (string, error) {
 	switch {
 	case role == "":
 		return "", errors.New("migrations: grant: the role is empty")
-	case len(role) > maxRoleLen || !utf8.ValidString(role) || strings.ContainsRune(role, 0):
+	case len(role) > maxRoleLen || !utf8.ValidString(role) || strings.ContainsFunc(role, unicode.IsControl):
 		return "", errors.New("migrations: grant: the role is no name in PostgreSQL")
 	case strings.Contains(role, grantQuote):
 		return "", errors.New("migrations: grant: the role's name contains the quote of the statement")

@@ -114,6 +114,7 @@ func TestGrantRefuses(t *testing.T) {
 		strings.Repeat("x", 64):   "no name",
 		"\xff":                    "no name",
 		"a\x00":                   "no name",
+		"\x1b[2J":                 "no name",
 		"a$gptoauth_grant$; x":    "quote of the statement",
 		`a'; DROP ROLE x; --`:     `there is no role "a'; DROP ROLE x; --"`,
 		`a\'; DROP ROLE x; --\`:   `there is no role "a\'; DROP ROLE x; --\"`,

@@ -22,6 +22,7 @@ Examples:
   gptoauth migrate status                      # applied, pending, changed, unknown, ahead
   gptoauth migrate check || exit 1             # in a deployment: is the schema what this release needs?
   gptoauth migrate lock --reason "backup"      # nobody migrates until gptoauth migrate unlock
+  gptoauth migrate grant auth_server           # a role that runs the store, and nothing else
   gptoauth migrate export supabase/migrations  # for those who apply files with another tool
 
 The names of Bun's starter kit work too: gptoauth db migrate is gptoauth migrate up.`,
@@ -32,6 +33,7 @@ The names of Bun's starter kit work too: gptoauth db migrate is gptoauth migrate
 			a.checkCommand(),
 			a.lockCommand(),
 			a.unlockCommand(),
+			a.grantCommand(),
 			a.markAppliedCommand(),
 			a.exportCommand(),
 			a.initCommand(),

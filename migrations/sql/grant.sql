@@ -14,7 +14,7 @@ BEGIN
     PERFORM set_config('lock_timeout', '@lock_timeout@', true); -- rather fail than let all traffic queue behind this
 
     SELECT c.relowner INTO v_owner FROM pg_catalog.pg_class AS c WHERE c.oid = to_regclass('public.gpt_migrations');
-    IF NOT FOUND THEN
+    IF NOT FOUND OR to_regclass('public.gpt_sessions') IS NULL THEN
         RAISE EXCEPTION 'gptoauth: this database is not migrated' USING ERRCODE = '55000';
     END IF;
     SELECT r.oid, r.rolname, r.rolsuper INTO v_role FROM pg_catalog.pg_roles AS r WHERE r.rolname::text = v_name;
