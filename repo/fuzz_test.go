@@ -2,6 +2,7 @@ package repo
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"net/url"
 	"strconv"
@@ -173,9 +174,9 @@ func FuzzLiteral(f *testing.F) {
 			require.Equal(t, text, read)
 			require.Empty(t, rest)
 		}
-		c := newCall(pgdialect.New(), "a", "f")
-		c.text(text)
-		require.Equal(t, "SELECT a FROM public.f("+written+")", string(c.query()))
+		c := newCall(pgdialect.New(), "f").text(text)
+		c.close()
+		require.Equal(t, "SELECT public.f("+written+")::text AS a", c.query())
 	})
 }
 
@@ -203,4 +204,33 @@ func lexLiteral(sql string, conforming bool) (text, rest string, ok bool) {
 		}
 	}
 	return "", sql, false
+}
+
+// FuzzBytes: a nonce is read back whatever bytea_output is, and any text without a panic.
+func FuzzBytes(f *testing.F) {
+	f.Fuzz(func(t *testing.T, value []byte, text string) {
+		for _, written := range []string{`\x` + hex.EncodeToString(value), string(octal(value))} {
+			r := newRow("(" + quoteField(written) + ")")
+			require.Equal(t, string(value), string(r.bytes()))
+			require.NoError(t, r.end())
+		}
+		r := newRow("(" + quoteField(text) + ")")
+		r.bytes()
+	})
+}
+
+// octal does what byteaout does with bytea_output = escape.
+func octal(b []byte) []byte {
+	var out []byte
+	for _, c := range b {
+		switch {
+		case c == '\\':
+			out = append(out, `\\`...)
+		case c < 0x20 || c > 0x7e:
+			out = append(out, '\\', '0'+c>>6, '0'+c>>3&7, '0'+c&7)
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
 }

@@ -166,7 +166,10 @@ func unescape(text string) ([]byte, bool) {
 			i++
 			continue
 		}
-		value, err := strconv.ParseUint(text[i+1:min(i+4, len(text))], 8, 8)
+		if i+4 > len(text) {
+			return nil, false
+		}
+		value, err := strconv.ParseUint(text[i+1:i+4], 8, 8)
 		if err != nil {
 			return nil, false
 		}

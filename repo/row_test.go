@@ -26,6 +26,15 @@ func TestRow(t *testing.T) {
 		require.NoError(t, r.end())
 	})
 
+	t.Run("ReadsBytesInEitherForm", func(t *testing.T) {
+		t.Parallel()
+		r := newRow(`("\\x00ff5c61","\\000\\377\\\\a",a)`)
+		require.Equal(t, []byte("\x00\xff\\a"), r.bytes())
+		require.Equal(t, []byte("\x00\xff\\a"), r.bytes())
+		require.Equal(t, []byte("a"), r.bytes())
+		require.NoError(t, r.end())
+	})
+
 	t.Run("NULLIsZero", func(t *testing.T) {
 		t.Parallel()
 		r := newRow("(,,,,)")
@@ -50,7 +59,9 @@ func TestRow(t *testing.T) {
 			`("a\b")`:        func(r *row) { r.text() },
 			"(x)":            func(r *row) { r.id() },
 			"(1 March 2026)": func(r *row) { r.time() },
-			"(00ff)":         func(r *row) { r.bytes() },
+			`("\\xf")`:       func(r *row) { r.bytes() },
+			`("\\400")`:      func(r *row) { r.bytes() },
+			`("\\1")`:        func(r *row) { r.bytes() },
 			"()":             func(r *row) { r.int() },
 		} {
 			r := newRow(text)
