@@ -52,7 +52,7 @@ func TestReadmeCommandsExist(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "gptoauth")
 	run(t, "go", "build", "-o", program, "./cmd/gptoauth")
-	for _, name := range []string{"README.md", "CONTRIBUTING.md"} {
+	for _, name := range []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"} {
 		for _, command := range commands(t, name) {
 			words := strings.Fields(command)
 			switch first := strings.Join(words[:min(2, len(words))], " "); {
@@ -81,13 +81,15 @@ func TestReadmeCommandsExist(t *testing.T) {
 func TestReadmeTestsExist(t *testing.T) {
 	t.Parallel()
 	tests := testFunctions(t)
-	named := regexp.MustCompile("`(Test[A-Z]\\w*)(?:/(\\w+))?`").FindAllStringSubmatch(readAll(t, "README.md"), -1)
-	require.NotEmpty(t, named)
-	for _, match := range named {
-		body, ok := tests[match[1]]
-		require.True(t, ok, "there is no %s", match[1])
-		if match[2] != "" {
-			require.Contains(t, body, `"`+match[2]+`"`, match[0])
+	for _, document := range []string{"README.md", "SECURITY.md"} {
+		named := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)(?:/(\\w+))?`").FindAllStringSubmatch(readAll(t, document), -1)
+		require.NotEmpty(t, named)
+		for _, match := range named {
+			body, ok := tests[match[1]]
+			require.True(t, ok, "%s: there is no %s", document, match[1])
+			if match[2] != "" {
+				require.Contains(t, body, `"`+match[2]+`"`, match[0])
+			}
 		}
 	}
 }
@@ -112,8 +114,10 @@ func TestReadmeDefaults(t *testing.T) {
 // TestReadmeLinks to files of the repository lead somewhere.
 func TestReadmeLinks(t *testing.T) {
 	t.Parallel()
-	for _, match := range regexp.MustCompile(`\]\(([^):]+)\)`).FindAllStringSubmatch(readAll(t, "README.md"), -1) {
-		require.FileExists(t, match[1])
+	for _, document := range []string{"README.md", "SECURITY.md"} {
+		for _, match := range regexp.MustCompile(`\]\(([^):]+)\)`).FindAllStringSubmatch(readAll(t, document), -1) {
+			require.FileExists(t, match[1])
+		}
 	}
 }
 

@@ -122,21 +122,3 @@ func TestFunctionsCallNothingOfTheCallers(t *testing.T) {
 		runEverything(t, must(repo.New(db, repo.Config{})))
 	})
 }
-
-// TestFunctionsPinWhatTheyRunWith: a new function without it fails here.
-func TestFunctionsPinWhatTheyRunWith(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	require.Empty(t, texts(t, w.owner, `
-		SELECT p.proname FROM pg_catalog.pg_proc AS p
-		 WHERE p.pronamespace = 'public'::regnamespace AND p.proname ~ '^gpt_'
-		   AND NOT coalesce(p.proconfig @> ARRAY['search_path=pg_catalog, pg_temp'], false)`), "search_path")
-	require.Empty(t, texts(t, w.owner, `
-		SELECT p.proname FROM pg_catalog.pg_proc AS p
-		 WHERE p.pronamespace = 'public'::regnamespace AND p.proname ~ '^gpt_' AND p.prosecdef
-		   AND NOT EXISTS (SELECT FROM unnest(p.proconfig) AS c WHERE c LIKE 'lock_timeout=%')`), "lock_timeout")
-	require.Empty(t, texts(t, w.owner, `
-		SELECT c.relname FROM pg_catalog.pg_class AS c
-		 WHERE c.relnamespace = 'public'::regnamespace AND c.relname ~ '^gpt_' AND c.relkind IN ('r', 'p')
-		   AND (NOT c.relrowsecurity OR c.relforcerowsecurity)`), "row level security, never forced")
-}

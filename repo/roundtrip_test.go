@@ -70,8 +70,9 @@ func FuzzRoundTrip(f *testing.F) {
 	})
 }
 
-// requireRoundTrip sends s in every way that the store has, and reads it back in every way.
-func requireRoundTrip(t *testing.T, store *repo.Store, s sent) {
+// requireRoundTrip sends s in every way that the store has, and reads it back in every way. It returns the secrets that it
+// was given.
+func requireRoundTrip(t *testing.T, store *repo.Store, s sent) []string {
 	t.Helper()
 	ctx := t.Context()
 	verifier := repotest.NewVerifier()
@@ -126,6 +127,7 @@ func requireRoundTrip(t *testing.T, store *repo.Store, s sent) {
 	require.NoError(t, err)
 	require.Equal(t, reason, get(t, store, exchanged.SessionID).EndReason)
 	requireEvents(t, store, exchanged.SessionID, params, s.metadata, reason)
+	return []string{string(code), verifier, string(exchanged.RefreshToken), string(rotated.RefreshToken)}
 }
 
 // issueRefusing issues a code, with something plain in the place of what is refused.

@@ -22,7 +22,7 @@ import (
 var value = regexp.MustCompile(`E'(?:[^'\\]|''|\\\\)*'|'(?:[^'\\]|'')*'|\bNULL\b|[0-9]+`)
 
 // TestNoInputBecomesSQL reads what arrived from the server's own log: statements for odd texts are those for plain ones,
-// but for their literals.
+// but for their literals. And no secret is in it.
 func TestNoInputBecomesSQL(t *testing.T) {
 	t.Parallel()
 	server, err := privatepg.Start(t.Context(), privatepg.Options{Settings: map[string]string{
@@ -40,20 +40,22 @@ func TestNoInputBecomesSQL(t *testing.T) {
 	}
 	// The first opens with what is not compared.
 	storeNamed("setup")
+	var secrets []string
 	for name, texts := range map[string][]string{"plain": {"a"}, "odd": oddTexts} {
 		store := storeNamed(name)
 		for _, text := range texts {
-			requireRoundTrip(t, store, sent{
+			secrets = append(secrets, requireRoundTrip(t, store, sent{
 				text, text, "https://example.com/" + text, text, "urn:" + text, `{"a":"` + text + `"}`, text, text, `{"b":"` + text + `"}`,
-			})
+			})...)
 		}
 		_, err := store.DB().ExecContext(t.Context(), "SELECT 'the end of "+name+"'")
 		require.NoError(t, err)
 	}
 
+	file := filepath.Join(server.DataDir(), "log", "statements.csv")
 	var log map[string][]string
 	require.Eventually(t, func() bool {
-		log = statements(t, filepath.Join(server.DataDir(), "log", "statements.csv"))
+		log = statements(t, file)
 		return ended(log["plain"]) && ended(log["odd"])
 	}, time.Minute, 100*time.Millisecond, "the log is written by a process of its own")
 
@@ -65,6 +67,13 @@ func TestNoInputBecomesSQL(t *testing.T) {
 	require.Greater(t, len(log["odd"]), 10*len(oddTexts))
 	for _, statement := range log["odd"] {
 		require.True(t, templates[value.ReplaceAllString(statement, "0")], "no template for %.2000q", statement)
+	}
+
+	written, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Greater(t, len(secrets), 4*len(oddTexts))
+	for _, secret := range secrets {
+		require.False(t, strings.Contains(string(written), secret), "a secret in the log")
 	}
 
 	// That this would find something.

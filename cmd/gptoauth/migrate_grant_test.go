@@ -38,6 +38,14 @@ func TestGrant(t *testing.T) {
 	require.Regexp(t, `^auth_server has its rights changed: \d+ added, 0 removed\n$`, granted.stderr)
 	require.Equal(t, outcome{exitDone, "nothing to change\n", ""}, gptoauth(t, databaseURL, "migrate", "grant", role))
 
+	// What a migration adds is granted to no one, and that is said.
+	require.Equal(t, exitDone, gptoauth(t, databaseURL, "migrate", "rollback", "--yes", "--steps", "99").code)
+	o = gptoauth(t, databaseURL, "migrate", "up")
+	require.Equal(t, exitDone, o.code)
+	require.Regexp(t, `(?m)^the role auth_server lacks \d+ rights: gptoauth migrate grant gives them$`, o.stderr)
+	require.Equal(t, exitDone, gptoauth(t, databaseURL, "migrate", "grant", role).code)
+	require.Equal(t, outcome{exitDone, "nothing is pending\n", ""}, gptoauth(t, databaseURL, "migrate", "up"))
+
 	execIn(t, databaseURL, "GRANT TRUNCATE ON public.gpt_oauth_events TO "+role)
 	o = gptoauth(t, databaseURL, "migrate", "grant", role, "--json")
 	requireJSON(t, `{"role": "auth_server", "dry_run": false, "added": [], "removed": ["grant TRUNCATE on table public.gpt_oauth_events to auth_server"]}`, o)

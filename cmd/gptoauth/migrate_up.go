@@ -49,6 +49,7 @@ func (a *app) up(ctx context.Context, db *bun.DB) error {
 	if err != nil {
 		return err
 	}
+	a.sayWhoLacksRights(ctx, db)
 	return a.show(result, func() {
 		if n := len(result.Migrations); n > 0 {
 			a.printf("%s\n", a.pen.paint(good, count(n, "migration")+" applied"))
@@ -56,6 +57,19 @@ func (a *app) up(ctx context.Context, db *bun.DB) error {
 			a.printf("%s\n", nothingPending)
 		}
 	})
+}
+
+// sayWhoLacksRights is for functions that a migration has added: they are granted to no one.
+func (a *app) sayWhoLacksRights(ctx context.Context, db *bun.DB) {
+	grantees, err := migrations.Grantees(ctx, db)
+	if err != nil {
+		a.progressf("application roles: %s", explain(err)) // what was to be done is done
+	}
+	for _, grantee := range grantees {
+		if n := len(grantee.Missing); n > 0 {
+			a.progressf("the role %s lacks %s: gptoauth migrate grant gives them", printable(grantee.Role), count(n, "right"))
+		}
+	}
 }
 
 func (a *app) planUp(ctx context.Context, cmd *cli.Command, db *bun.DB) error {
