@@ -114,7 +114,7 @@ func TestApplicationRole(t *testing.T) {
 	for name, statement := range map[string]string{
 		"CannotReadTheNonce":          "SELECT successor_nonce FROM public.gpt_sessions",
 		"CannotFilterByTheNonce":      "SELECT id FROM public.gpt_sessions WHERE successor_nonce IS NOT NULL",
-		"CannotReadAllColumns":        "SELECT * FROM public.gpt_sessions", //nolint:unqueryvet // that is the point
+		"CannotReadAllColumns":        "SELECT * FROM public.gpt_sessions",
 		"CannotReadWholeRows":         "SELECT s FROM public.gpt_sessions AS s",
 		"CannotCopyTheNonce":          "COPY public.gpt_sessions (successor_nonce) TO STDOUT",
 		"CannotReadCodes":             "SELECT id FROM public.gpt_authorization_codes",

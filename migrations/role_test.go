@@ -111,7 +111,7 @@ func stateOf(t *testing.T, db *bun.DB, statement string) string {
 	t.Helper()
 	tx, err := db.DB.BeginTx(t.Context(), nil)
 	require.NoError(t, err)
-	defer tx.Rollback() //nolint:errcheck // that is what is wanted
+	defer tx.Rollback()
 	if _, err := tx.ExecContext(t.Context(), statement); err != nil {
 		var server pgdriver.Error
 		require.ErrorAs(t, err, &server, statement)
@@ -124,7 +124,7 @@ func texts(t *testing.T, db *bun.DB, query string) []string {
 	t.Helper()
 	rows, err := db.DB.QueryContext(t.Context(), query)
 	require.NoError(t, err, query)
-	defer rows.Close() //nolint:errcheck // rows.Err has it
+	defer rows.Close()
 	var result []string
 	for rows.Next() {
 		var s string

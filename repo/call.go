@@ -178,10 +178,11 @@ func (c *call) array(sqlType string, n int, element func(c *call, i int)) *call 
 	return c
 }
 
-// close ends the statement. The cast makes every driver give the answer as text, whatever it would make of a record. The
-// name is short because pgdriver reads that of the function, which is not used, with two allocations more.
+// close ends the statement. The cast, to no one's temporary type, makes every driver give the answer as text, whatever it
+// would make of a record. The name is short because pgdriver reads that of the function, which is not used, with two
+// allocations more.
 func (c *call) close() {
-	c.sql = append(c.sql, ")::text AS a"...)
+	c.sql = append(c.sql, ")::pg_catalog.text AS a"...)
 }
 
 // query is the statement of a closed call. It is a copy, because query hooks may keep it.

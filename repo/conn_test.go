@@ -70,7 +70,7 @@ func TestQueryHooks(t *testing.T) {
 
 	require.Len(t, log.queries, 6)
 	for i, function := range []string{"gpt_issue_code_v1", "gpt_exchange_code_v1", "gpt_rotate_refresh_token_v1", "gpt_touch_session_v1"} {
-		require.Regexp(t, `^SET LOCAL statement_timeout = +\d+; SELECT public\.`+function+`\([^;]*\)::text AS a$`, log.queries[i])
+		require.Regexp(t, `^SET LOCAL statement_timeout = +\d+; SELECT public\.`+function+`\([^;]*\)::pg_catalog\.text AS a$`, log.queries[i])
 	}
 	for _, secret := range append(session.Tokens, string(session.Code.Code), session.Code.Verifier) {
 		require.NotContains(t, strings.Join(log.queries, "\n"), secret)

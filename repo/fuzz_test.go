@@ -176,7 +176,7 @@ func FuzzLiteral(f *testing.F) {
 		}
 		c := newCall(pgdialect.New(), "f").text(text)
 		c.close()
-		require.Equal(t, "SELECT public.f("+written+")::text AS a", c.query())
+		require.Equal(t, "SELECT public.f("+written+")::pg_catalog.text AS a", c.query())
 	})
 }
 

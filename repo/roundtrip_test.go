@@ -40,7 +40,7 @@ var oddTexts = []string{
 	`'); DROP TABLE public.gpt_sessions; --`, `' || pg_sleep(9) || '`, `/*`, `*/`, `--`, `;`, `"`, `E'`, `U&'\0041'`, `$$`, `$a$`, `$1`, `$0`, `$2 $3`,
 	"?", "?0", "?1", "??", "?name", "?TableName", "?(", `\?`, `'?'`, "%s", "%!s(MISSING)", "{}", "{a,b}", "NULL", `{NULL}`, `"a","b"`, "(,)", `("a""b",)`, `(\\,)`,
 	"1", "-1", "1e5", "true", "null", "infinity", "\x01", "\x08", "\x1b[31m", "\x7f", "\u0080", "\u009b", "\u00ad",
-	"é", "e\u0301", "\u212b", "ß", "ı", "İ", "ﬀ", "ǆ", "你好", "שלום", "\u202e", "\u2066", "\u200b", "\u200d", "\ufeff", "\u2028", "\u2029",
+	"é", "e\u0301", "\u212b", "ß", "ı", "İ", "ﬀ", "ǆ", "\u4f60\u597d", "שלום", "\u202e", "\u2066", "\u200b", "\u200d", "\ufeff", "\u2028", "\u2029",
 	"\ud7ff", "\ue000", "\ufdd0", "\ufffd", "\ufffe", "\uffff", "\U00010000", "\U0001f600", "\U0001fffe", "\U0010fffd", "\U0010ffff",
 	"\x00", "a\x00b", "\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "a\xffb", "\xc3\x28",
 	strings.Repeat("'", 255), strings.Repeat(`\`, 255), strings.Repeat("\U0010ffff", 63), strings.Repeat("x", 2048), strings.Repeat("x", 2049),
@@ -114,7 +114,7 @@ func requireRoundTrip(t *testing.T, store *repo.Store, s sent) []string {
 	retried, err := store.RefreshTokens.Rotate(ctx, repo.RotateParams{RefreshToken: string(exchanged.RefreshToken), ClientID: params.ClientID})
 	require.NoError(t, err)
 	require.Equal(t, repo.Retried, retried.Outcome)
-	require.True(t, rotated.RefreshToken == retried.RefreshToken, "the nonce came back")
+	require.Equal(t, rotated.RefreshToken, retried.RefreshToken, "the nonce came back")
 
 	requireSession(t, store, exchanged.SessionID, params, request.UserAgent)
 	reason := cmp.Or(s.reason, plain.reason)
@@ -225,7 +225,9 @@ func requireEvents(t *testing.T, store *repo.Store, session uuid.UUID, want repo
 		require.Equal(t, want.ClientID, event.ClientID)
 	}
 	requireSameJSON(t, appended.Metadata, page.Events[0].Metadata)
-	var ended struct{ Reason string }
+	var ended struct {
+		Reason string `json:"reason"`
+	}
 	require.NoError(t, json.Unmarshal(page.Events[1].Metadata, &ended))
 	require.Equal(t, reason, ended.Reason)
 }

@@ -73,7 +73,7 @@ func TestNoInputBecomesSQL(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, len(secrets), 4*len(oddTexts))
 	for _, secret := range secrets {
-		require.False(t, strings.Contains(string(written), secret), "a secret in the log")
+		require.Zero(t, strings.Count(string(written), secret), "a secret in the log")
 	}
 
 	// That this would find something.
