@@ -130,6 +130,23 @@ func TestFollow(t *testing.T) {
 		f.next("then")
 	})
 
+	t.Run("GivesNothingTwiceAsTheWindowMovesOn", func(t *testing.T) {
+		t.Parallel()
+		store := repotest.CommittingStore(t, repo.Config{}, 2)
+		f := follow(t, store, repo.FollowParams{Filter: repo.EventListParams{Since: databaseNow(t, store)}, Interval: often, Overlap: time.Second})
+		given := make(map[uuid.UUID]bool)
+		for begin := time.Now(); time.Since(begin) < 3*time.Second; {
+			appendTyped(t, store, "a")
+			select {
+			case event := <-f.events:
+				require.False(t, given[event.ID])
+				given[event.ID] = true
+			default:
+			}
+		}
+		require.Greater(t, len(given), 1)
+	})
+
 	t.Run("BeginsNowAndFilters", func(t *testing.T) {
 		t.Parallel()
 		store := repotest.CommittingStore(t, repo.Config{}, 2)
