@@ -75,7 +75,7 @@ type EventCount struct {
 }
 
 // Count counts events: the most frequent value first, then what stands for all others, each by time. It reads every event
-// that the filter lets through, so give it a Since, a person or a session: about a second for a million events. Bad params
+// that the filter lets through, so give it a Since, a person or a session: a few seconds for a million events. Bad params
 // are an [*InputError]; any other error is a [*DatabaseError].
 func (e *Events) Count(ctx context.Context, params EventCountParams) ([]EventCount, error) {
 	if err := params.check(); err != nil {
@@ -102,15 +102,18 @@ func (e *Events) Count(ctx context.Context, params EventCountParams) ([]EventCou
 	return counts, err
 }
 
+// counted counts by value and bucket. OFFSET 0 hides from the planner that a bucket is made from a time: it would expect as
+// many groups as there are events, and sort them all on disk (a million: 5.3 s instead of 2.2 s).
 func (p EventCountParams) counted(db bun.IDB) *bun.SelectQuery {
 	value, _ := p.By.expr()
 	begin := bun.SafeQuery("NULL::timestamptz")
 	if p.Bucket != 0 {
 		begin = bun.SafeQuery("date_bin(? * interval '1 second', e.created_at, timestamptz '2000-01-01 00:00:00Z')", int64(p.Bucket/time.Second))
 	}
-	return p.Filter.where(db.NewSelect().Model((*Event)(nil))).
-		ColumnExpr("? AS value, ? AS begin", bun.Safe(value), begin).
-		ColumnExpr("count(*) AS events").
-		ColumnExpr("sum(count(*)) OVER (PARTITION BY ?) AS total", bun.Safe(value)).
-		GroupExpr("1, 2")
+	matching := p.Filter.where(db.NewSelect().Model((*Event)(nil))).ColumnExpr("? AS value, ? AS begin", bun.Safe(value), begin)
+	return db.NewSelect().
+		TableExpr("(? OFFSET 0) AS matching", matching).
+		ColumnExpr("value, begin, count(*) AS events").
+		ColumnExpr("sum(count(*)) OVER (PARTITION BY value) AS total").
+		GroupExpr("value, begin")
 }
