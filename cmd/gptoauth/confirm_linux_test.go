@@ -84,7 +84,7 @@ type promptWriter struct {
 
 func (p *promptWriter) Write(text []byte) (int, error) {
 	n, err := p.Buffer.Write(text)
-	if bytes.HasSuffix(text, []byte("[y/N] ")) {
+	if bytes.HasSuffix(text, []byte(" ")) { // a question waits on its line for the answer
 		p.asked()
 	}
 	return n, err

@@ -226,7 +226,7 @@ func (s *story) readFamilies(ctx context.Context) (string, error) {
 	}
 	var generations, current int
 	for _, session := range slices.Backward(page.Sessions) {
-		f, err := loadFamily(ctx, s.store, session.ID)
+		f, _, err := loadFamily(ctx, s.store, session.ID)
 		if err != nil {
 			return "", err
 		}

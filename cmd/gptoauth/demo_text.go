@@ -87,11 +87,11 @@ func (t demoText) result(r demoReport) {
 	if len(r.Family) > 0 {
 		t.heading("The person's sessions, each a family of tokens")
 		t.printf("  %s\n", r.ClerkUserID)
-		t.lines(familyTree(t.pen, r.Family))
+		t.lines(familyTree(t.pen.narrower(len(demoIndent)), r.Family, treeView{all: true}))
 	}
 	if len(r.Events) > 0 {
 		t.heading("The audit trail since " + timestamp(r.Events[0].CreatedAt))
-		t.lines(timeline(t.pen, r.Events))
+		t.lines(timeline(t.pen.narrower(len(demoIndent)), r.Events, true))
 	}
 	if r.OK {
 		t.printf("\n%s\n", t.pen.paint(good, fmt.Sprintf("All %d steps ended as they should, in %s.",

@@ -1,11 +1,146 @@
 package main
 
-import "github.com/urfave/cli/v3"
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/urfave/cli/v3"
+
+	"github.com/gptoauth/gptoauth/repo"
+)
 
 func (a *app) eventsCommand() *cli.Command {
 	return &cli.Command{
-		Name:     "events",
-		Usage:    "read the audit trail",
-		Commands: []*cli.Command{a.eventsForwardCommand()},
+		Name:  "events",
+		Usage: "read the audit trail",
+		Description: `Every change to a code, a token or a session has written an event in its own transaction, and so has every attack that
+was found out. The alarms are token_reuse and code_replay.
+
+Examples:
+  gptoauth events list --type token_reuse --since 7d      # who was robbed this week?
+  gptoauth events timeline --user user_2aB                # what happened to this person, in order?
+  gptoauth events tail                                    # what happens now?
+  gptoauth events stats --by type --bucket 1h --since 2d  # is this more than usual?`,
+		Commands: []*cli.Command{
+			a.eventsListCommand(),
+			a.eventsTailCommand(),
+			a.eventsTimelineCommand(),
+			a.eventsStatsCommand(),
+			a.eventsForwardCommand(),
+		},
+	}
+}
+
+// store is the store for commands that look at things. It waits longer than a server would: they read much.
+func (a *app) store(ctx context.Context) (*repo.Store, error) {
+	const patience = 5 * time.Minute
+	db, err := a.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return repo.New(db, repo.Config{StatementTimeout: patience, Timeout: patience})
+}
+
+const timesHelp = `Times are "2h" ago (s, m, h, d, w), a date as 2026-03-01 or a date and time as
+"2026-03-01 14:30", both in UTC, or RFC 3339.`
+
+// eventFilterFlags are those that say which events.
+func eventFilterFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "type", Usage: "only of this type, such as token_reuse"},
+		&cli.StringFlag{Name: "user", Usage: "only of this person"},
+		&cli.StringFlag{Name: "session", Usage: "only of the session with this id"},
+		&cli.StringFlag{Name: "client", Usage: "only of this client"},
+		&cli.StringFlag{Name: "ip", Usage: "only from this address"},
+	}
+}
+
+func sinceFlag(value string) cli.Flag {
+	return &cli.StringFlag{Name: "since", Usage: "only from this time on, such as 2h or 2026-03-01", Value: value}
+}
+
+func untilFlag() cli.Flag {
+	return &cli.StringFlag{Name: "until", Usage: "only before this time"}
+}
+
+// eventFilter reads whichever of these flags a command has.
+func eventFilter(cmd *cli.Command) (repo.EventListParams, error) {
+	params := repo.EventListParams{Type: cmd.String("type"), ClerkUserID: cmd.String("user"), ClientID: cmd.String("client")}
+	var err error
+	if text := cmd.String("session"); text != "" {
+		if params.SessionID, err = uuid.Parse(text); err != nil {
+			return params, usageErrorf("--session is not an id, which has 32 hex digits")
+		}
+	}
+	if text := cmd.String("ip"); text != "" {
+		if params.IPAddress, err = netip.ParseAddr(text); err != nil {
+			return params, usageErrorf("--ip is not an address")
+		}
+	}
+	if params.Since, err = timeFlag(cmd, "since"); err != nil {
+		return params, err
+	}
+	params.Until, err = timeFlag(cmd, "until")
+	return params, err
+}
+
+func timeFlag(cmd *cli.Command, name string) (time.Time, error) {
+	text := cmd.String(name)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, ok := parseTime(text, time.Now())
+	if !ok {
+		return time.Time{}, usageErrorf(`--%s is no time: write "2h", "7d", 2026-03-01, "2026-03-01 14:30" or RFC 3339`, name)
+	}
+	return t, nil
+}
+
+// compactWidth is from where on a terminal shows ids and times in full.
+const compactWidth = 140
+
+// eventLines draws events for events list and events tail.
+type eventLines struct {
+	pen     pen
+	compact bool   // dates in lines of their own, ids in short
+	date    string // the last one drawn
+}
+
+func (a *app) eventLines() *eventLines {
+	return &eventLines{pen: a.pen, compact: a.pen.width > 0 && a.pen.width < compactWidth}
+}
+
+// heading is the line that a new date needs, or empty.
+func (l *eventLines) heading(e trailEvent) string {
+	date := e.CreatedAt.Format(time.DateOnly)
+	if !l.compact || date == l.date {
+		return ""
+	}
+	l.date = date
+	return l.pen.paint(strong, date) + l.pen.paint(faint, " (UTC)")
+}
+
+func (l *eventLines) cells(e trailEvent) []cell {
+	t, mark := e.tone(l.pen)
+	at, session := timestamp(e.CreatedAt), ""
+	if l.compact {
+		at = e.CreatedAt.Format(time.TimeOnly)
+	}
+	if e.SessionID != uuid.Nil {
+		session = e.SessionID.String()
+		if l.compact {
+			session = shortID(e.SessionID)
+		}
+	}
+	return []cell{
+		{text: at, tone: faint},
+		{text: mark, tone: t},
+		{text: printable(e.Type), tone: t},
+		{text: printable(e.ClerkUserID)},
+		{text: session, tone: strong},
+		{text: printable(e.IPAddress), tone: faint},
+		{text: e.about()},
 	}
 }

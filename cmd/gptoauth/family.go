@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gptoauth/gptoauth/repo"
 )
@@ -17,6 +18,9 @@ type family struct {
 	ClerkUserID string       `json:"clerk_user_id"`
 	ClientID    string       `json:"client_id"`
 	Alive       bool         `json:"alive"`
+	Scope       string       `json:"scope,omitempty"`
+	IPAddress   string       `json:"ip_address,omitempty"` // of the exchange, like the user agent
+	UserAgent   string       `json:"user_agent,omitempty"`
 	CreatedAt   time.Time    `json:"created_at"`
 	ExpiresAt   time.Time    `json:"expires_at,omitzero"`
 	EndedAt     time.Time    `json:"ended_at,omitzero"`
@@ -44,31 +48,60 @@ type generation struct {
 	ReusedAt  time.Time `json:"reused_at,omitzero"` // when it was presented again and ended the session
 }
 
-// loadFamily reads a session. [repo.ErrNotFound] if there is none.
-func loadFamily(ctx context.Context, store *repo.Store, sessionID uuid.UUID) (family, error) {
+// loadFamily reads a session and its trail, oldest first. [repo.ErrNotFound] if there is none.
+func loadFamily(ctx context.Context, store *repo.Store, sessionID uuid.UUID) (family, []trailEvent, error) {
 	session, err := store.Sessions.Get(ctx, sessionID)
 	if err != nil {
-		return family{}, err
+		return family{}, nil, err
 	}
+	var tokens []repo.RefreshToken
+	var events []repo.Event
+	group, groupCtx := errgroup.WithContext(ctx) // a long family is many pages of both
+	group.Go(func() (err error) {
+		tokens, err = loadTokens(groupCtx, store, sessionID)
+		return err
+	})
+	group.Go(func() (err error) {
+		events, err = loadEvents(groupCtx, store, sessionID)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return family{}, nil, err
+	}
+	f := newFamily(session, tokens)
+	generations := f.byID()
+	trail := make([]trailEvent, len(events))
+	for i, event := range events {
+		note(generations, event)
+		trail[i] = newTrailEvent(event)
+	}
+	slices.Reverse(trail)
+	return f, trail, nil
+}
+
+func loadTokens(ctx context.Context, store *repo.Store, sessionID uuid.UUID) ([]repo.RefreshToken, error) {
 	var tokens []repo.RefreshToken
 	for params := (repo.FamilyParams{SessionID: sessionID, Limit: 1000}); ; {
 		page, err := store.RefreshTokens.Family(ctx, params)
 		if err != nil {
-			return family{}, err
+			return nil, err
 		}
 		tokens = append(tokens, page.Tokens...)
 		if params.Cursor = page.Next; page.Next == "" {
-			break
+			return tokens, nil
 		}
 	}
-	f := newFamily(session, tokens)
+}
+
+func loadEvents(ctx context.Context, store *repo.Store, sessionID uuid.UUID) ([]repo.Event, error) {
+	var events []repo.Event
 	for event, err := range store.Events.All(ctx, repo.EventListParams{SessionID: sessionID, Limit: 1000}) {
 		if err != nil {
-			return family{}, err
+			return nil, err
 		}
-		note(f.Generations, event)
+		events = append(events, event)
 	}
-	return f, nil
+	return events, nil
 }
 
 func newFamily(session repo.Session, tokens []repo.RefreshToken) family {
@@ -77,6 +110,9 @@ func newFamily(session repo.Session, tokens []repo.RefreshToken) family {
 		ClerkUserID: session.ClerkUserID,
 		ClientID:    session.ClientID,
 		Alive:       session.Alive,
+		Scope:       session.Scope,
+		IPAddress:   session.IPAddress,
+		UserAgent:   session.UserAgent,
 		CreatedAt:   session.CreatedAt.UTC(),
 		ExpiresAt:   session.ExpiresAt.UTC(),
 		EndedAt:     session.EndedAt.UTC(),
@@ -111,23 +147,32 @@ func stateOf(token repo.RefreshToken, session repo.Session) string {
 	}
 }
 
+func (f family) byID() map[uuid.UUID]*generation {
+	byID := make(map[uuid.UUID]*generation, len(f.Generations))
+	for i := range f.Generations {
+		byID[f.Generations[i].ID] = &f.Generations[i]
+	}
+	return byID
+}
+
 // note adds what an event says of a generation.
-func note(generations []generation, event repo.Event) {
+func note(generations map[uuid.UUID]*generation, event repo.Event) {
+	if event.Type != repo.EventTokenRetry && event.Type != repo.EventTokenReuse {
+		return
+	}
 	var about struct {
 		RefreshTokenID uuid.UUID `json:"refresh_token_id"`
 	}
 	if json.Unmarshal(event.Metadata, &about) != nil {
-		return // the metadata of the host's own events may be anything
+		return // rows from elsewhere may hold anything
 	}
-	i := slices.IndexFunc(generations, func(g generation) bool { return g.ID == about.RefreshTokenID })
-	if i < 0 {
-		return
-	}
-	switch event.Type {
-	case repo.EventTokenRetry:
-		generations[i].Retries++
-	case repo.EventTokenReuse:
-		generations[i].ReusedAt = event.CreatedAt.UTC()
+	g := generations[about.RefreshTokenID]
+	switch {
+	case g == nil: // purged
+	case event.Type == repo.EventTokenRetry:
+		g.Retries++
+	default:
+		g.ReusedAt = event.CreatedAt.UTC()
 	}
 }
 

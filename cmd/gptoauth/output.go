@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/term"
@@ -24,6 +25,12 @@ func (c *checkedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// unwritable says whether stdout has failed, for commands that would go on for ever.
+func (a *app) unwritable() bool {
+	out, ok := a.stdout.(*checkedWriter)
+	return ok && out.err != nil
+}
+
 // printf writes data for people to stdout.
 func (a *app) printf(format string, args ...any) {
 	fmt.Fprintf(a.stdout, format, args...) //nolint:errcheck // checkedWriter remembers
@@ -40,10 +47,23 @@ func (a *app) show(result any, text func()) error {
 		text()
 		return nil
 	}
-	encoder := json.NewEncoder(a.stdout)
-	encoder.SetEscapeHTML(false)
+	encoder := a.encoder()
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(result)
+}
+
+// encoder writes JSON to stdout, one value a line.
+func (a *app) encoder() *json.Encoder {
+	encoder := json.NewEncoder(a.stdout)
+	encoder.SetEscapeHTML(false)
+	return encoder
+}
+
+// lines prints what the pen has drawn.
+func (a *app) lines(lines []string) {
+	for _, line := range lines {
+		a.printf("%s\n", line)
+	}
 }
 
 // table prints rows in aligned columns below their titles.
@@ -52,9 +72,16 @@ func (a *app) table(titles []string, rows [][]cell) {
 	for i, title := range titles {
 		head[i] = cell{text: title, tone: strong}
 	}
-	for _, line := range a.pen.table(slices.Concat([][]cell{head}, rows)) {
-		a.printf("%s\n", line)
+	a.lines(a.pen.table(slices.Concat([][]cell{head}, rows)))
+}
+
+// thousands is how numbers are shown that may be large.
+func thousands(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
 	}
+	return digits
 }
 
 // timestamp is how times are shown to people; the zero time is not.

@@ -5,7 +5,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -14,6 +13,7 @@ import (
 type pen struct {
 	colour bool
 	glyphs glyphs
+	width  int // of the terminal, in columns; 0: what is drawn may be as wide as it wants
 }
 
 // glyphs are the signs that are not letters.
@@ -21,6 +21,9 @@ type glyphs struct {
 	tick, cross, dot, warning, alarm, end string
 	branch, lastBranch, trunk, gap        string
 	arrow, times, rule                    string
+	here, dots, ellipsis                  string
+	levels                                string // of a bar that stands, one rune each, the lowest first
+	eighths                               string // of a bar that lies, likewise; the last is a whole
 }
 
 var (
@@ -28,11 +31,15 @@ var (
 		tick: "ok", cross: "NO", dot: "o", warning: "!", alarm: "X", end: "#",
 		branch: "|- ", lastBranch: "`- ", trunk: "|  ", gap: "   ",
 		arrow: "->", times: "x", rule: "-",
+		here: "<-", dots: ":", ellipsis: "~",
+		levels: ".:-=+*%#", eighths: "#",
 	}
 	unicodeGlyphs = glyphs{
 		tick: "✓", cross: "✗", dot: "●", warning: "▲", alarm: "✗", end: "■",
 		branch: "├─ ", lastBranch: "└─ ", trunk: "│  ", gap: "   ",
 		arrow: "→", times: "×", rule: "─",
+		here: "←", dots: "⋮", ellipsis: "…",
+		levels: "▁▂▃▄▅▆▇█", eighths: "▏▎▍▌▋▊▉█",
 	}
 )
 
@@ -54,6 +61,7 @@ func newPen(out io.Writer, getenv func(string) string) pen {
 		return pen{glyphs: asciiGlyphs}
 	}
 	p := pen{colour: getenv("NO_COLOR") == "", glyphs: asciiGlyphs}
+	p.width, _, _ = term.GetSize(int(file.Fd())) // a terminal that does not know is as wide as one likes
 	if runtime.GOOS == "windows" || isUTF8(getenv) {
 		p.glyphs = unicodeGlyphs
 	}
@@ -76,45 +84,3 @@ func (p pen) paint(t tone, text string) string {
 	}
 	return "\x1b[" + string(t) + "m" + text + "\x1b[0m"
 }
-
-// cell is a text of a table and how it looks. Colours have no width.
-type cell struct {
-	text  string
-	tone  tone
-	right bool // flush right
-}
-
-// table aligns the columns of rows. The last column is not padded, so that no line ends in spaces.
-func (p pen) table(rows [][]cell) []string {
-	var widths []int
-	for _, row := range rows {
-		for i, c := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
-		}
-	}
-	lines := make([]string, len(rows))
-	for i, row := range rows {
-		var line strings.Builder
-		blank := 0 // spaces owed, paid only if something follows
-		for j, c := range row {
-			padding := widths[j] - utf8.RuneCountInString(c.text)
-			if c.right {
-				blank += padding
-				padding = 0
-			}
-			if c.text != "" {
-				line.WriteString(strings.Repeat(" ", blank))
-				line.WriteString(p.paint(c.tone, c.text))
-				blank = 0
-			}
-			blank += padding + columnGap
-		}
-		lines[i] = line.String()
-	}
-	return lines
-}
-
-const columnGap = 2

@@ -34,10 +34,10 @@ func TestPen(t *testing.T) {
 		env  []string
 		want pen
 	}{
-		"HasColoursAndBoxesOnATerminal": {[]string{"LANG", "en_US.UTF-8"}, pen{true, unicodeGlyphs}},
-		"ObeysNO_COLOR":                 {[]string{"LANG", "en_US.utf8", "NO_COLOR", "1"}, pen{false, unicodeGlyphs}},
-		"ObeysTheLocale":                {[]string{"LANG", "en_US.UTF-8", "LC_ALL", "C"}, pen{true, asciiGlyphs}},
-		"SparesADumbTerminal":           {[]string{"LANG", "en_US.UTF-8", "TERM", "dumb"}, pen{false, asciiGlyphs}},
+		"HasColoursAndBoxesOnATerminal": {[]string{"LANG", "en_US.UTF-8"}, pen{true, unicodeGlyphs, 0}},
+		"ObeysNO_COLOR":                 {[]string{"LANG", "en_US.utf8", "NO_COLOR", "1"}, pen{false, unicodeGlyphs, 0}},
+		"ObeysTheLocale":                {[]string{"LANG", "en_US.UTF-8", "LC_ALL", "C"}, pen{true, asciiGlyphs, 0}},
+		"SparesADumbTerminal":           {[]string{"LANG", "en_US.UTF-8", "TERM", "dumb"}, pen{false, asciiGlyphs, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -55,14 +55,25 @@ func (a *app) rootCommand() *cli.Command {
   gptoauth migrate up --dry-run      # what would be done
   gptoauth migrate up                # do it
   gptoauth migrate check --json      # for scripts: exit code 3 if anything is pending or drifted
+  gptoauth events list --type token_reuse --since 7d   # who was robbed this week?
+  gptoauth tokens trace < token.txt  # what became of this token?
 
-Data goes to stdout, progress and errors to stderr. Colours need a terminal, and NO_COLOR turns them off.
+Data goes to stdout, progress and errors to stderr. Colours need a terminal, and NO_COLOR turns them off; tables fit the
 Exit codes: 0 done, 1 failed, 2 used wrongly, 3 pending or drifted.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{
 				Name: "database-url", Usage: "the database, as postgres://user@host/database; defaults to " + databaseVariable, Destination: &a.databaseURL,
 			},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON", Destination: &a.json},
+			&cli.BoolFlag{
+				Name: "wide", Usage: "do not fit tables to the terminal",
+				Action: func(_ context.Context, _ *cli.Command, wide bool) error {
+					if wide {
+						a.pen.width = 0
+					}
+					return nil
+				},
+			},
 		},
 		Commands: []*cli.Command{
 			a.demoCommand(),
@@ -72,23 +83,26 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 pending or drifted.`,
 			a.purgeCommand(),
 			a.sessionsCommand(),
 			a.usersCommand(),
+			a.tokensCommand(),
 			a.versionCommand(),
 		},
 		Version:         version(),
 		HideHelpCommand: true, // see helpAsFlag
-		ArgValidator:    checkArguments,
-		Writer:          a.stdout,
-		ErrWriter:       a.stderr,
-		Reader:          a.stdin,
-		ExitErrHandler:  func(context.Context, *cli.Command, error) {}, // run decides, and never exits
+
+		ArgValidator:   checkArguments,
+		Writer:         a.stdout,
+		ErrWriter:      a.stderr,
+		Reader:         a.stdin,
+		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // run decides, and never exits
 	}
-	prepare(root)
+	a.prepare(root)
 	return root
 }
 
-// prepare makes every error say which command it is from. A command without an action of its own wants one of its
-// commands.
-func prepare(cmd *cli.Command) {
+// prepare fits the help to the terminal and makes every error say which command it is from. A command without an action of
+// its own wants one of its commands.
+func (a *app) prepare(cmd *cli.Command) {
+	cmd.Description = a.pen.reflow(cmd.Description)
 	cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 		return inCommand(cmd, flagError(err))
 	}
@@ -100,6 +114,6 @@ func prepare(cmd *cli.Command) {
 		return inCommand(cmd, action(ctx, cmd))
 	}
 	for _, sub := range cmd.Commands {
-		prepare(sub)
+		a.prepare(sub)
 	}
 }

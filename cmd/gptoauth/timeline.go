@@ -38,18 +38,71 @@ func newTrailEvent(e repo.Event) trailEvent {
 	}
 }
 
-// timeline draws events, oldest first, one line each, with the time since the first. A run of the same becomes one line.
-func timeline(p pen, events []trailEvent) []string {
-	var rows [][]cell
-	for begin := 0; begin < len(events); {
-		end := begin + 1
-		for end < len(events) && sameKind(events[begin], events[end]) {
-			end++
-		}
-		rows = append(rows, timelineRow(p, events[begin], events[begin].CreatedAt.Sub(events[0].CreatedAt), end-begin))
-		begin = end
+// timeline draws events, oldest first, one line each, with the time since the first. A run of the same becomes one line, and
+// of many lines the middle is left out, unless all is to be shown.
+func timeline(p pen, events []trailEvent, all bool) []string {
+	runs := runsOf(events)
+	spans := wholly(len(runs))
+	if !all {
+		spans = elide(len(runs), timelineHead, timelineTail, func(i int) bool { return runs[i].first.matters() })
 	}
-	return p.table(rows)
+	var rows [][]cell
+	gaps := make(map[int]string) // by the row before which they stand
+	for _, s := range spans {
+		if s.gap {
+			gaps[len(rows)] = gapOfRuns(p, runs[s.begin:s.end])
+			continue
+		}
+		for _, r := range runs[s.begin:s.end] {
+			rows = append(rows, timelineRow(p, r.first, r.first.CreatedAt.Sub(events[0].CreatedAt), r.times))
+		}
+	}
+	return withGaps(p.table(rows), gaps)
+}
+
+const (
+	timelineHead = 10
+	timelineTail = 20
+)
+
+// eventRun is a number of equal events in a row.
+type eventRun struct {
+	first trailEvent
+	times int
+}
+
+func runsOf(events []trailEvent) []eventRun {
+	var runs []eventRun
+	for _, e := range events {
+		if last := len(runs) - 1; last >= 0 && sameKind(runs[last].first, e) {
+			runs[last].times++
+		} else {
+			runs = append(runs, eventRun{e, 1})
+		}
+	}
+	return runs
+}
+
+func gapOfRuns(p pen, runs []eventRun) string {
+	events := 0
+	for _, r := range runs {
+		events += r.times
+	}
+	return p.paint(faint, p.glyphs.dots+" "+thousands(events)+" more events, none of them an alarm or an end")
+}
+
+// withGaps puts lines between lines.
+func withGaps(lines []string, gaps map[int]string) []string {
+	all := make([]string, 0, len(lines)+len(gaps))
+	for i := range len(lines) + 1 {
+		if gap, ok := gaps[i]; ok {
+			all = append(all, gap)
+		}
+		if i < len(lines) {
+			all = append(all, lines[i])
+		}
+	}
+	return all
 }
 
 func sameKind(a, b trailEvent) bool {
@@ -58,9 +111,9 @@ func sameKind(a, b trailEvent) bool {
 
 func timelineRow(p pen, e trailEvent, since time.Duration, times int) []cell {
 	t, mark := e.tone(p)
-	name := e.Type
+	name := printable(e.Type)
 	if times > 1 {
-		name += " " + p.glyphs.times + strconv.Itoa(times)
+		name += " " + p.glyphs.times + thousands(times)
 	}
 	session := ""
 	if e.SessionID != uuid.Nil {
@@ -74,6 +127,12 @@ func timelineRow(p pen, e trailEvent, since time.Duration, times int) []cell {
 		{text: printable(e.IPAddress), tone: faint},
 		{text: e.about()},
 	}
+}
+
+// matters: it is an alarm, or the end of something.
+func (e trailEvent) matters() bool {
+	t, _ := e.tone(pen{})
+	return t == alarm || t == plain
 }
 
 // tone tells alarms from what is merely refused and from what goes well.

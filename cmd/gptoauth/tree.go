@@ -11,8 +11,20 @@ import (
 	"github.com/gptoauth/gptoauth/repo"
 )
 
-// familyTree draws families as a tree: one branch a session, one twig a generation of its refresh token.
-func familyTree(p pen, families []family) []string {
+// treeView is how much of a family to draw.
+type treeView struct {
+	all       bool      // leaves no generation out
+	presented uuid.UUID // the token in question, if there is one
+}
+
+const (
+	treeHead = 5
+	treeTail = 10
+)
+
+// familyTree draws families as a tree: one branch a session, one twig a generation of its refresh token. Of a long family
+// the middle is left out, but for what was reused and the token in question.
+func familyTree(p pen, families []family, view treeView) []string {
 	var lines []string
 	for i, f := range families {
 		branch, trunk := p.glyphs.branch, p.glyphs.trunk
@@ -20,15 +32,55 @@ func familyTree(p pen, families []family) []string {
 			branch, trunk = p.glyphs.lastBranch, p.glyphs.gap
 		}
 		lines = append(lines, p.paint(faint, branch)+sessionLine(p, f))
-		for j, line := range p.table(generationRows(p, f)) {
-			twig := p.glyphs.branch
-			if j == len(f.Generations)-1 {
-				twig = p.glyphs.lastBranch
-			}
-			lines = append(lines, p.paint(faint, trunk+twig)+line)
-		}
+		lines = append(lines, twigs(p, f, view, trunk)...)
 	}
 	return lines
+}
+
+func twigs(p pen, f family, view treeView, trunk string) []string {
+	var rows [][]cell
+	gaps := make(map[int]string)
+	for _, s := range view.spans(f.Generations) {
+		if s.gap {
+			gaps[len(rows)] = p.paint(faint, trunk+p.glyphs.dots+"  "+gapOfGenerations(f.Generations[s.begin:s.end]))
+			continue
+		}
+		for _, g := range f.Generations[s.begin:s.end] {
+			rows = append(rows, generationRow(p, f, g, view))
+		}
+	}
+	lines := p.narrower(len(asciiGlyphs.gap) + len(asciiGlyphs.branch)).table(rows)
+	for i, line := range lines {
+		twig := p.glyphs.branch
+		if i == len(lines)-1 {
+			twig = p.glyphs.lastBranch
+		}
+		lines[i] = p.paint(faint, trunk+twig) + line
+	}
+	return withGaps(lines, gaps)
+}
+
+func (v treeView) spans(generations []generation) []span {
+	if v.all {
+		return wholly(len(generations))
+	}
+	return elide(len(generations), treeHead, treeTail, func(i int) bool {
+		return !generations[i].ReusedAt.IsZero() || generations[i].ID == v.presented
+	})
+}
+
+func gapOfGenerations(generations []generation) string {
+	retried := 0
+	for _, g := range generations {
+		if g.Retries > 0 {
+			retried++
+		}
+	}
+	text := thousands(len(generations)) + " generations, each rotated"
+	if retried > 0 {
+		text += ", " + thousands(retried) + " of them asked for again"
+	}
+	return text
 }
 
 func sessionLine(p pen, f family) string {
@@ -43,18 +95,18 @@ func sessionLine(p pen, f family) string {
 	}
 }
 
-func generationRows(p pen, f family) [][]cell {
-	rows := make([][]cell, len(f.Generations))
-	for i, g := range f.Generations {
-		rows[i] = []cell{
-			{text: strconv.Itoa(g.Number), right: true},
-			{text: shortID(g.ID), tone: strong},
-			{text: "+" + elapsed(g.CreatedAt.Sub(f.CreatedAt)), tone: faint, right: true},
-			stateCell(p, f, g),
-			noteCell(p, g),
-		}
+func generationRow(p pen, f family, g generation, view treeView) []cell {
+	row := []cell{
+		{text: strconv.Itoa(g.Number), right: true},
+		{text: shortID(g.ID), tone: strong},
+		{text: "+" + elapsed(g.CreatedAt.Sub(f.CreatedAt)), tone: faint, right: true},
+		stateCell(p, f, g),
+		noteCell(p, g),
 	}
-	return rows
+	if view.presented == g.ID {
+		row = append(row, cell{text: p.glyphs.here + " this one", tone: strong})
+	}
+	return row
 }
 
 func stateCell(p pen, f family, g generation) cell {

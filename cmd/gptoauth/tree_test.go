@@ -27,14 +27,14 @@ func TestFamilyTree(t *testing.T) {
 	t.Run("ShowsALivingSession", func(t *testing.T) {
 		t.Parallel()
 		f := newFamily(session, []repo.RefreshToken{third, first, second})
-		note(f.Generations, repo.Event{Type: repo.EventTokenRetry, Metadata: []byte(`{"refresh_token_id":"` + first.ID.String() + `"}`)})
+		note(f.byID(), repo.Event{Type: repo.EventTokenRetry, Metadata: []byte(`{"refresh_token_id":"` + first.ID.String() + `"}`)})
 		require.Equal(t, 1, f.current())
 		require.Equal(t, []string{
 			"└─ session 00000051  alive",
 			"   ├─ 1  000000a1      +0.0 ms  rotated → 000000a2  asked again ×1",
 			"   ├─ 2  000000a2  +1 h 30 min  rotated → 000000a3",
 			"   └─ 3  000000a3    +1 d 02 h  current",
-		}, familyTree(pen{glyphs: unicodeGlyphs}, []family{f}))
+		}, familyTree(pen{glyphs: unicodeGlyphs}, []family{f}, treeView{}))
 	})
 
 	t.Run("ShowsWhyASessionEnded", func(t *testing.T) {
@@ -42,10 +42,10 @@ func TestFamilyTree(t *testing.T) {
 		ended := session
 		ended.Alive, ended.EndedAt, ended.EndReason = false, begin.Add(28*time.Hour), "token_reuse"
 		f := newFamily(ended, []repo.RefreshToken{first, second, third})
-		note(f.Generations, repo.Event{
+		note(f.byID(), repo.Event{
 			Type: repo.EventTokenReuse, CreatedAt: ended.EndedAt, Metadata: []byte(`{"refresh_token_id":"` + second.ID.String() + `"}`),
 		})
-		note(f.Generations, repo.Event{Type: "job_search", Metadata: []byte(`{"refresh_token_id": 7}`)})
+		note(f.byID(), repo.Event{Type: "job_search", Metadata: []byte(`{"refresh_token_id": 7}`)})
 		require.Zero(t, f.current())
 		lone := newFamily(repo.Session{ID: testID("00000052"), CreatedAt: begin}, []repo.RefreshToken{{ID: testID("000000b1"), CreatedAt: begin}})
 		require.Equal(t, []string{
@@ -55,14 +55,14 @@ func TestFamilyTree(t *testing.T) {
 			"|  `- 3  000000a3    +1 d 02 h  ended by token_reuse",
 			"`- session 00000052  expired",
 			"   `- 1  000000b1  +0.0 ms  expired",
-		}, familyTree(pen{glyphs: asciiGlyphs}, []family{f, lone}))
+		}, familyTree(pen{glyphs: asciiGlyphs}, []family{f, lone}, treeView{}))
 	})
 
 	t.Run("LetsNoReasonMoveTheCursor", func(t *testing.T) {
 		t.Parallel()
 		ended := session
 		ended.EndedAt, ended.EndReason = begin, "\x1b[2Jgone"
-		lines := familyTree(pen{glyphs: asciiGlyphs}, []family{newFamily(ended, []repo.RefreshToken{third})})
+		lines := familyTree(pen{glyphs: asciiGlyphs}, []family{newFamily(ended, []repo.RefreshToken{third})}, treeView{})
 		require.NotContains(t, strings.Join(lines, ""), "\x1b")
 	})
 }

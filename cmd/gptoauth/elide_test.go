@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gptoauth/gptoauth/repo"
+)
+
+func TestElide(t *testing.T) {
+	t.Parallel()
+	matters := func(which ...int) func(int) bool {
+		return func(i int) bool { return strings.Contains(fmt.Sprint(which), fmt.Sprint(i)) }
+	}
+	require.Empty(t, elide(0, 2, 2, matters()))
+	require.Equal(t, []span{{0, 5, false}}, elide(5, 2, 3, matters()))
+	require.Equal(t, []span{{0, 2, false}, {2, 7, true}, {7, 9, false}}, elide(9, 2, 2, matters()))
+	require.Equal(t, []span{{0, 2, false}, {2, 4, true}, {4, 5, false}, {5, 7, true}, {7, 9, false}}, elide(9, 2, 2, matters(4)))
+	require.Equal(t, []span{{0, 2, false}, {2, 3, false}, {3, 5, false}}, elide(5, 2, 2, matters()), "a gap of one line saves nothing")
+}
+
+func TestLongFamilies(t *testing.T) {
+	t.Parallel()
+	const n = 10_000
+	id := func(i int) uuid.UUID { return testID(fmt.Sprintf("%08d", i)) }
+	begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	tokens := make([]repo.RefreshToken, n)
+	for i := range tokens {
+		tokens[i] = repo.RefreshToken{ID: id(i + 1), RotatedTo: id(i + 2), CreatedAt: begin.Add(time.Duration(i) * time.Minute)}
+	}
+	tokens[n-1].RotatedTo = uuid.Nil
+	f := newFamily(repo.Session{ID: testID("00000051"), CreatedAt: begin, Alive: true, RefreshTokenID: id(n)}, tokens)
+	f.Generations[41].Retries = 3
+	f.Generations[4999].ReusedAt = begin
+	p := pen{glyphs: asciiGlyphs}
+
+	lines := familyTree(p, []family{f}, treeView{presented: id(3000)})
+	require.Len(t, lines, 1+treeHead+1+1+1+1+1+treeTail)
+	require.Equal(t, "   :  2,994 generations, each rotated, 1 of them asked for again", lines[6])
+	require.Regexp(t, `^   \|-  3000  00003000 .*<- this one$`, lines[7])
+	require.Equal(t, "   :  1,999 generations, each rotated", lines[8])
+	require.Regexp(t, `^   \|-  5000 .* reused: ends the session`, lines[9])
+	require.Regexp(t, "^   `- 10000 .* current$", lines[len(lines)-1])
+
+	require.Len(t, familyTree(p, []family{f}, treeView{all: true}), 1+n)
+}
+
+func TestLongTimelines(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	events := make([]trailEvent, 1000)
+	for i := range events {
+		events[i] = trailEvent{Type: repo.EventTokenRefresh, CreatedAt: begin.Add(time.Duration(i) * time.Hour), IPAddress: fmt.Sprint(i % 2)}
+	}
+	events[500].Type = repo.EventTokenReuse
+	events[501].Type = repo.EventSessionEnd
+	lines := timeline(pen{glyphs: asciiGlyphs}, events, false)
+	require.Len(t, lines, timelineHead+1+2+1+timelineTail)
+	require.Equal(t, ": 490 more events, none of them an alarm or an end", lines[timelineHead])
+	require.Contains(t, lines[timelineHead+1], "token_reuse")
+	require.Contains(t, lines[timelineHead+2], "session_end")
+	require.Len(t, timeline(pen{glyphs: asciiGlyphs}, events, true), 1000)
+}
