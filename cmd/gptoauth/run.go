@@ -59,6 +59,7 @@ func (a *app) rootCommand() *cli.Command {
   gptoauth tokens trace < token.txt  # what became of this token?
 
 Data goes to stdout, progress and errors to stderr. Colours need a terminal, and NO_COLOR turns them off; tables fit the
+terminal unless you say --wide. What --json prints is described, field by field, in cmd/gptoauth/json.md.
 Exit codes: 0 done, 1 failed, 2 used wrongly, 3 pending or drifted.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{
@@ -88,6 +89,9 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 pending or drifted.`,
 		},
 		Version:         version(),
 		HideHelpCommand: true, // see helpAsFlag
+
+		EnableShellCompletion:           true,
+		ConfigureShellCompletionCommand: a.showCompletion,
 
 		ArgValidator:   checkArguments,
 		Writer:         a.stdout,
