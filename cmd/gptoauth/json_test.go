@@ -127,7 +127,8 @@ func (c *jsonChecker) value(field, kind string, value any) {
 // either, and each has been seen.
 func TestJSONIsAsDocumented(t *testing.T) {
 	t.Parallel()
-	story, fresh := storyURL(t), repotest.URL(t)
+	story, fresh, broken := storyURL(t), repotest.URL(t), storyURL(t)
+	execIn(t, broken, `UPDATE public.gpt_refresh_tokens SET revoked_at = clock_timestamp() WHERE rotated_to IS NULL`)
 	dir := t.TempDir()
 	doc := readJSONDoc(t)
 	ran := make(map[string]*jsonChecker)
@@ -156,10 +157,16 @@ func TestJSONIsAsDocumented(t *testing.T) {
 		{"events stats", "--bucket 1h " + storyDays, story},
 		{"tokens trace", digestOf("a1"), story},
 		{"tokens stats", storyDays, story},
+		{"doctor", "--invariants", story},
+		{"doctor", "--invariants", broken},
 	} {
 		args := slices.Concat(strings.Fields(run.command), strings.Fields(run.args), []string{"--json"})
 		o := gptoauth(t, run.url, args...)
-		require.Equal(t, exitDone, o.code, "%s: %s", args, o.stderr)
+		want := exitDone
+		if run.url == broken {
+			want = exitDrifted
+		}
+		require.Equal(t, want, o.code, "%s: %s", args, o.stderr)
 		checker := ran[run.command]
 		if checker == nil {
 			require.Contains(t, doc, run.command)
@@ -170,6 +177,15 @@ func TestJSONIsAsDocumented(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(o.stdout), &object), args)
 		checker.object("", object)
 	}
+	lines := make(chan string, 100)
+	stop := tailed(t, story, func(line string) { lines <- line }, "--json", "--since", "2026-03-01")
+	ran["events tail"] = &jsonChecker{t, doc["events tail"], make(map[string]bool)}
+	for range 12 {
+		var event map[string]any
+		require.NoError(t, json.Unmarshal([]byte(<-lines), &event))
+		ran["events tail"].object("", event)
+	}
+	stop()
 	for command, checker := range ran {
 		for field, documented := range checker.fields {
 			require.True(t, checker.seen[field] || documented.borrowed, "%s: no command here prints %s: is it documented still?", command, field)
@@ -187,7 +203,8 @@ func TestEveryCommandDocumentsItsJSON(t *testing.T) {
 			walk(sub, slices.Concat(path, []string{sub.Name}))
 		}
 		if len(cmd.Commands) == 0 {
-			require.Contains(t, doc, strings.Join(path, " "))
+			command := strings.Join(path, " ")
+			require.NotEmpty(t, doc[command], "json.md has no section for gptoauth %s", command)
 		}
 	}
 	walk((&app{}).rootCommand(), nil)
