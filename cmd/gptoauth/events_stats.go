@@ -168,7 +168,7 @@ func (a *app) printSkylines(s eventStats) {
 	numbers := max(s.numberWidth(), len("events")) + max(s.numberWidth(), len("peak"))
 	room := max(cmp.Or(a.pen.width, plainWidth)-s.labelWidth()-numbers-3*columnGap, narrowColumn)
 	head := []cell{{text: s.By, tone: strong}, {text: "events", tone: strong, right: true}, {text: "peak", tone: strong, right: true}}
-	rows := [][]cell{head}
+	rows := append(make([][]cell, 0, 1+len(s.Values)), head)
 	each := 1
 	for _, v := range s.Values {
 		values := make([]int, n)

@@ -54,7 +54,7 @@ func (a *app) eventsTail(ctx context.Context, cmd *cli.Command) error {
 	show := a.tailText()
 	if a.json {
 		encoder := a.encoder()
-		show = func(e trailEvent) { _ = encoder.Encode(e) } // checkedWriter remembers
+		show = func(e trailEvent) { _ = encoder.Encode(e) } //nolint:errchkjson // checkedWriter remembers
 	}
 	return a.follow(ctx, store, params, show)
 }

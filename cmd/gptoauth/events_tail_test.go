@@ -82,7 +82,7 @@ func (w *trailWriters) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	defer tx.Rollback() // after a commit there is nothing to roll back
 	events := make([]repo.AppendParams, 1+rand.IntN(3))
 	for i := range events {
 		events[i] = repo.AppendParams{Type: "work", ID: uuid.New()}

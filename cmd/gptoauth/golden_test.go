@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 var storySQL string
 
 // storyToken is the second generation of the first session of the story.
-const storyToken = "gptr_AZ2cAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8hmNMV" //nolint:gosec // nobody's
+const storyToken = "gptr_AZ2cAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8hmNMV"
 
 const (
 	storySession = "01990000-0000-7000-8000-00000051beef"

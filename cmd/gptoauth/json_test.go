@@ -46,7 +46,7 @@ func readJSONDoc(t *testing.T) map[string]map[string]jsonField {
 				borrowed[[2]string{command, line[1]}] = []string{each[2], each[1]}
 			}
 		}
-		require.Equal(t, strings.Count(body, "\n| `"), len(doc[command]), "%s: a line is not of the form of the others", command)
+		require.Len(t, doc[command], strings.Count(body, "\n| `"), "%s: a line is not of the form of the others", command)
 	}
 	for to, from := range borrowed {
 		for path, field := range maps.Clone(doc[from[0]]) {
@@ -110,12 +110,13 @@ func (c *jsonChecker) value(field, kind string, value any) {
 		got = "boolean"
 	case string:
 		got = "string"
-		if kind == "time" {
+		switch kind {
+		case "time":
 			at, err := time.Parse(time.RFC3339Nano, v)
 			require.NoError(c.t, err, field)
 			require.Equal(c.t, time.UTC, at.Location(), field)
 			got = kind
-		} else if kind == "id" {
+		case "id":
 			require.NoError(c.t, uuid.Validate(v), field)
 			got = kind
 		}

@@ -23,7 +23,7 @@ func (a *app) readSecret(ctx context.Context, question string) (string, error) {
 	restore := func() {}
 	read := func() (string, error) {
 		line, err := bufio.NewReader(io.LimitReader(a.stdin, maxSecretLine)).ReadString('\n')
-		if err == io.EOF { //nolint:errorlint // bufio returns it as it is
+		if err == io.EOF {
 			err = nil
 		}
 		return line, err

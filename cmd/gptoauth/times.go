@@ -29,7 +29,7 @@ func parseSpan(text string) (time.Duration, bool) {
 	for suffix, unit := range map[string]time.Duration{"d": day, "w": week} {
 		if number, ok := strings.CutSuffix(text, suffix); ok {
 			n, err := strconv.ParseUint(number, 10, 16)
-			return time.Duration(n) * unit, err == nil //nolint:gosec // 16 bits of weeks are no overflow
+			return time.Duration(n) * unit, err == nil // 16 bits of weeks are no overflow
 		}
 	}
 	d, err := time.ParseDuration(text)

@@ -25,7 +25,7 @@ const (
 // familyTree draws families as a tree: one branch a session, one twig a generation of its refresh token. Of a long family
 // the middle is left out, but for what was reused and the token in question.
 func familyTree(p pen, families []family, view treeView) []string {
-	var lines []string
+	var lines []string //nolint:prealloc // a family has as many as it has
 	for i, f := range families {
 		branch, trunk := p.glyphs.branch, p.glyphs.trunk
 		if i == len(families)-1 {
