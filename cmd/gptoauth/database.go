@@ -39,10 +39,20 @@ func (a *app) openOrPrivate(ctx context.Context) (db *bun.DB, stop func(), err e
 		db, err = a.open(ctx)
 		return db, func() {}, err
 	}
+	url, stop, err := a.startPrivate(ctx)
+	if err != nil {
+		return nil, stop, err
+	}
+	db, err = a.openURL(ctx, url)
+	return db, stop, err
+}
+
+// startPrivate starts a private PostgreSQL. Call stop in any case.
+func (a *app) startPrivate(ctx context.Context) (url string, stop func(), err error) {
 	a.progressf("%s is not set: starting a private PostgreSQL, which is gone afterwards", databaseVariable)
 	server, err := privatepg.Start(ctx, privatepg.Options{})
 	if err != nil {
-		return nil, func() {}, fmt.Errorf("start a private PostgreSQL: %w", err)
+		return "", func() {}, fmt.Errorf("start a private PostgreSQL: %w", err)
 	}
 	stop = func() {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -51,8 +61,7 @@ func (a *app) openOrPrivate(ctx context.Context) (db *bun.DB, stop func(), err e
 			a.progressf("stopping the private PostgreSQL: %v", err)
 		}
 	}
-	db, err = a.openURL(ctx, server.URL("postgres"))
-	return db, stop, err
+	return server.URL("postgres"), stop, nil
 }
 
 func (a *app) url() string { return cmp.Or(a.databaseURL, a.getenv(databaseVariable)) }

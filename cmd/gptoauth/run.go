@@ -78,6 +78,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 pending or drifted.`,
 		},
 		Commands: []*cli.Command{
 			a.demoCommand(),
+			a.serveCommand(),
 			a.doctorCommand(),
 			a.migrateCommand(),
 			a.eventsCommand(),

@@ -13,7 +13,6 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -235,6 +234,3 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	return nil
 }
-
-// NewSecret makes a client secret.
-func NewSecret() string { return rand.Text() + rand.Text() }
