@@ -46,7 +46,11 @@ func (s *Server) logged(next http.Handler) http.Handler {
 			recorder.Header().Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		defer func() {
-			if p := recover(); p != nil {
+			p := recover()
+			if p == http.ErrAbortHandler { //nolint:errorlint,err113 // it is panicked with as it is
+				panic(p)
+			}
+			if p != nil {
 				s.log.ErrorContext(r.Context(), "panic", "request_id", n.id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 				if recorder.status == 0 {
 					serverError().write(recorder)
@@ -78,11 +82,19 @@ func (s *Server) finish(r *http.Request, recorder *statusRecorder, n *notes, too
 	if n.session != uuid.Nil {
 		attributes = append(attributes, slog.String("session_id", n.session.String()))
 	}
-	level := slog.LevelInfo
-	if recorder.code() >= http.StatusInternalServerError {
-		level = slog.LevelError
+	s.log.LogAttrs(r.Context(), levelOf(route, recorder.code()), "request", attributes...)
+}
+
+// levelOf keeps probes, which come every few seconds, out of the usual log.
+func levelOf(route string, status int) slog.Level {
+	switch {
+	case status >= http.StatusInternalServerError:
+		return slog.LevelError
+	case route == "GET /healthz" || route == "GET /readyz" || route == "GET /metrics":
+		return slog.LevelDebug
+	default:
+		return slog.LevelInfo
 	}
-	s.log.LogAttrs(r.Context(), level, "request", attributes...)
 }
 
 // routeOf is the pattern that matched: paths that no pattern matches may be anything, and there are endlessly many.

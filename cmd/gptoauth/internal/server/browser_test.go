@@ -1,0 +1,181 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gptoauth/gptoauth/repo"
+	"github.com/gptoauth/gptoauth/repo/repotest"
+)
+
+// screenshotsVariable names a folder into which the browser tests put a picture of every page.
+const screenshotsVariable = "GPTOAUTH_SCREENSHOTS"
+
+// chromium starts a browser without a window, with a profile of its own and no way to anything but this machine.
+func chromium(t *testing.T) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("chromium is not installed (apt-get install chromium); .ci/run installs it and runs this")
+	}
+	options := append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...)
+	options = append(options,
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("no-first-run", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+	)
+	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
+	t.Cleanup(stop)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(cancel)
+	require.NoError(t, chromedp.Do(ctx)) // starts the browser, which a timeout here would stop
+	ctx, cancelTimeout := context.WithTimeout(ctx, 90*time.Second)
+	t.Cleanup(cancelTimeout)
+	return ctx
+}
+
+// developmentHarness is a server as serve --dev makes it.
+func developmentHarness(t *testing.T) *harness {
+	t.Helper()
+	return newHarness(t, func(p *Params) {
+		issuer := p.Config.Issuer
+		p.Config, _ = DevConfig(Config{Limits: p.Config.Limits}, issuer, "g-1")
+	})
+}
+
+var codeInCommand = regexp.MustCompile(`-d code=(gptc_[A-Za-z0-9_-]+)`)
+
+func TestBrowserSignsInConsentsAndEndsTheSession(t *testing.T) {
+	t.Parallel()
+	ctx := chromium(t)
+	h := developmentHarness(t)
+	require.NoError(t, chromedp.Do(ctx,
+		chromedp.Navigate(h.dev.authorizeURL()),
+		chromedp.Click(`button[value="Ada"]`),
+		chromedp.WaitVisible(`button[value="allow"]`),
+	))
+	title, err := chromedp.Run(ctx, chromedp.Title())
+	require.NoError(t, err)
+	require.Equal(t, "Allow Example app?", title)
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click(`button[value="allow"]`), chromedp.WaitVisible(`pre`)))
+	command, err := chromedp.Run(ctx, chromedp.Text(`pre`))
+	require.NoError(t, err)
+	code := codeInCommand.FindStringSubmatch(command)
+	require.Len(t, code, 2, command)
+
+	g := grantee{h: h, id: DevClientID, redirect: h.dev.redirectURI(), verifier: h.dev.verifier, code: code[1]}
+	form := g.exchangeForm()
+	form.Del("client_secret")
+	got := h.requireTokens(h.post(tokenPath, form))
+	require.Equal(t, http.StatusOK, h.initialize(got.Access).StatusCode)
+
+	require.NoError(t, chromedp.Do(ctx,
+		chromedp.Navigate(h.url+appsPath), chromedp.Click(`.apps button`), chromedp.WaitVisible(`.empty`)))
+	text, err := chromedp.Run(ctx, chromedp.Text(`main`))
+	require.NoError(t, err)
+	require.Contains(t, text, "The connection has been ended.")
+	refused := h.initialize(got.Access)
+	require.Equal(t, http.StatusUnauthorized, refused.StatusCode, "the access token is refused at once")
+	require.Contains(t, refused.Header.Get("WWW-Authenticate"), "invalid_token")
+}
+
+func TestBrowserCancelTellsTheAppAndNothingIsStored(t *testing.T) {
+	t.Parallel()
+	ctx := chromium(t)
+	h := developmentHarness(t)
+	require.NoError(t, chromedp.Do(ctx,
+		chromedp.Navigate(h.dev.authorizeURL()),
+		chromedp.SendKeys(`#person`, "Mary Shelley\r"),
+		chromedp.WaitVisible(`button[value="deny"]`),
+		chromedp.Click(`button[value="deny"]`),
+		chromedp.WaitVisible(`main > p > code`),
+	))
+	text, err := chromedp.Run(ctx, chromedp.Text(`main`))
+	require.NoError(t, err)
+	require.Contains(t, text, "error=access_denied")
+	require.Empty(t, h.eventsOf("user_mary_shelley", repo.EventAuthorize))
+}
+
+// TestBrowserPagesFitEveryScreen looks at every page in both colour schemes and at two widths: nothing may be wider than
+// the screen, and no rule of the policy may be broken. With GPTOAUTH_SCREENSHOTS set it takes pictures, for people.
+func TestBrowserPagesFitEveryScreen(t *testing.T) {
+	t.Parallel()
+	ctx := chromium(t)
+	h := developmentHarness(t)
+	b := h.browser()
+	b.signIn("user_Ada")
+	long := newDevFlow(h.url)
+	for range 3 {
+		b.h = h
+		repotest.NewSession(t, h.store, repo.IssueParams{ClerkUserID: "user_ada", ClientID: DevClientID, Scope: "jobs:read resume:read"}, 0)
+	}
+	repotest.NewSession(t, h.store, repo.IssueParams{ClerkUserID: "user_ada", ClientID: "https://a-client-with-a-very-long-name.example.com/oauth/metadata.json"}, 0)
+
+	pages := []struct {
+		name string
+		open steps
+	}{
+		{"sign-in", steps{chromedp.Navigate(h.url + devSignInPath)}},
+		{"consent", steps{
+			chromedp.Navigate(h.url + devSignInPath), chromedp.Click(`button[value="Ada"]`), chromedp.WaitVisible(`.apps, .empty`),
+			chromedp.Navigate(h.dev.authorizeURL()), chromedp.WaitVisible(`button[value="allow"]`),
+		}},
+		{"callback", steps{chromedp.Click(`button[value="allow"]`), chromedp.WaitVisible(`pre`)}},
+		{"refused", steps{chromedp.Navigate(h.url + devCallbackPath + "?error=access_denied")}},
+		{"apps", steps{chromedp.Navigate(h.url + appsPath)}},
+		{"apps-ended", steps{chromedp.Click(`.apps button`), chromedp.WaitVisible(`.done`)}},
+		{"apps-empty", steps{
+			chromedp.Navigate(h.url + devSignInPath), chromedp.Click(`button[value="Grace"]`), chromedp.WaitVisible(`.empty`),
+		}},
+		{"error", steps{chromedp.Navigate(h.url + authorizePath + "?client_id=unknown&x=" + long.verifier)}},
+	}
+	for _, screen := range []struct {
+		name   string
+		width  int64
+		height int64
+		scheme string
+	}{{"phone-light", 360, 740, "light"}, {"phone-dark", 360, 740, "dark"}, {"desktop-light", 1280, 800, "light"}, {"desktop-dark", 1280, 800, "dark"}} {
+		require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(screen.width, screen.height)))
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: screen.scheme}},
+		})
+		require.NoError(t, err)
+		for _, page := range pages {
+			require.NoError(t, chromedp.Do(ctx, page.open...), page.name)
+			width, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth`))
+			require.NoError(t, err)
+			styled, err := chromedp.Run(ctx, chromedp.Evaluate[string](`getComputedStyle(document.querySelector("main")).borderTopStyle`))
+			require.NoError(t, err)
+			require.LessOrEqual(t, width, screen.width, "%s is wider than %s", page.name, screen.name)
+			require.Equal(t, "solid", styled, "the style sheet of %s is blocked", page.name)
+			savePicture(ctx, t, page.name+"-"+screen.name)
+		}
+	}
+}
+
+// steps are what one does in a browser.
+type steps []chromedp.Action[chromedp.Void]
+
+func savePicture(ctx context.Context, t *testing.T, name string) {
+	t.Helper()
+	folder := os.Getenv(screenshotsVariable)
+	if folder == "" {
+		return
+	}
+	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	require.NoError(t, err)
+	require.NoError(t, errors.Join(os.MkdirAll(folder, 0o750), os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600)))
+}
