@@ -28,10 +28,10 @@ const minRSABits = 2048 // RFC 7518 3.3
 // To rotate: put the new key behind the old one in the list and restart every replica; put it in front and restart again;
 // take the old one out when its last access token has expired.
 type keys struct {
-	signer    jose.Signer
-	public    mcpauth.StaticKeys // the signing key first
-	algorithm string
-	formKey   []byte // for the forms of the pages; the same on every replica
+	signingKey jose.JSONWebKey
+	signer     jose.Signer
+	public     mcpauth.StaticKeys // the signing key first
+	formKey    []byte             // for the forms of the pages; the same on every replica
 }
 
 // readKeys reads PEM files: private keys as PKCS #8, and public ones of keys that no longer sign. The first key must be
@@ -115,8 +115,8 @@ func (k *keys) signWith(key any) error {
 		return errors.New("signing keys: the first key must be a private one")
 	}
 	first := k.public.Keys[0]
-	k.algorithm = first.Algorithm
-	signing := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(first.Algorithm), Key: jose.JSONWebKey{Key: key, KeyID: first.KeyID}}
+	k.signingKey = jose.JSONWebKey{Key: key, KeyID: first.KeyID}
+	signing := jose.SigningKey{Algorithm: jose.SignatureAlgorithm(first.Algorithm), Key: k.signingKey}
 	options := (&jose.SignerOptions{}).WithType("at+jwt") // RFC 9068 2.1
 	var err error
 	if k.signer, err = jose.NewSigner(signing, options); err != nil {

@@ -61,7 +61,7 @@ func TestKeysOfEachKindSign(t *testing.T) {
 	}{{ed, "EdDSA"}, {ec, "ES256"}, {rs, "RS256"}} {
 		read, err := readKeys([]string{writeKey(t, c.key)})
 		require.NoError(t, err)
-		require.Equal(t, c.algorithm, read.algorithm)
+		require.Equal(t, c.algorithm, read.public.Keys[0].Algorithm)
 		again, err := newKeys([]any{c.key})
 		require.NoError(t, err)
 		require.Equal(t, read.formKey, again.formKey, "each replica accepts the other's forms")
