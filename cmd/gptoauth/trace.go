@@ -38,19 +38,37 @@ func (a *app) newTracer(ctx context.Context) (tracer trace.TracerProvider, stop 
 	}, nil
 }
 
-// newQueryHook traces queries by bunotel, without what is in them: digests and nonces have no business in a trace.
+// queryHook traces queries by bunotel, without what is in them: the calls of our functions are written as text, and digests,
+// nonces and people's ids have no business in a trace.
+type queryHook struct {
+	bun.QueryHook
+}
+
 func newQueryHook(tracer trace.TracerProvider) bun.QueryHook {
-	return bunotel.NewQueryHook(
+	return queryHook{bunotel.NewQueryHook(
 		bunotel.WithTracerProvider(tracer),
 		bunotel.WithMeterProvider(metricnoop.NewMeterProvider()), // /metrics has the pool
 		bunotel.WithSpanNameQueryGen(spanName),
-	)
+	)}
 }
 
-var functionName = regexp.MustCompile(`FROM public\.(gpt_[a-z0-9_]+)\(`)
+// AfterQuery implements bun.QueryHook. A query of Bun's builder is shown by bunotel with its placeholders.
+func (h queryHook) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
+	redacted := *event
+	if event.IQuery == nil {
+		redacted.QueryTemplate = spanName(event)
+		redacted.Query = redacted.QueryTemplate
+	}
+	h.QueryHook.AfterQuery(ctx, &redacted)
+}
 
-// spanName is the function that a query calls: the template of all of them is the same.
+var functionName = regexp.MustCompile(`\b(gpt_[a-z0-9_]+_v[0-9]+)\b`)
+
+// spanName is the function that a query calls, or else its first word.
 func spanName(event *bun.QueryEvent) string {
+	if event.IQuery != nil {
+		return event.Operation()
+	}
 	if match := functionName.FindStringSubmatch(event.Query); match != nil {
 		return match[1]
 	}

@@ -1,0 +1,104 @@
+package server
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gptoauth/gptoauth/repo"
+	"github.com/gptoauth/gptoauth/repo/repotest"
+)
+
+const loadSessions = 64
+
+// BenchmarkRefresh measures one refresh of the token endpoint, over HTTP on the loopback interface with connections kept
+// alive, beside the bare call of the store on the same pool of 8 connections. Each worker has sessions of its own, as
+// clients do.
+//
+//	go test -run '^$' -bench Refresh -benchtime 5000x ./cmd/gptoauth/internal/server
+func BenchmarkRefresh(b *testing.B) {
+	b.Run("store", func(b *testing.B) {
+		store, sessions := loadStore(b)
+		measure(b, sessions, func(b *testing.B, token string) string {
+			result, err := store.RefreshTokens.Rotate(b.Context(), repo.RotateParams{RefreshToken: token, ClientID: publicID})
+			if err != nil || result.Err() != nil {
+				b.Error(err, result.Outcome)
+			}
+			return string(result.RefreshToken)
+		})
+	})
+	b.Run("http", func(b *testing.B) {
+		store, sessions := loadStore(b)
+		config := testConfig("http://127.0.0.1")
+		config.Limits = LimitConfig{PerAddress: 1e6, PerClient: 1e6}
+		server, err := New(Params{Store: store, Config: config, Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Dev: true})
+		require.NoError(b, err)
+		listening := httptest.NewServer(server.Handler())
+		b.Cleanup(listening.Close)
+		client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: loadSessions}}
+		measure(b, sessions, func(b *testing.B, token string) string {
+			return refreshOnce(b, client, listening.URL, token)
+		})
+	})
+}
+
+func loadStore(b *testing.B) (*repo.Store, []string) {
+	b.Helper()
+	store := repotest.CommittingStore(b, repo.Config{}, 8)
+	tokens := make([]string, loadSessions)
+	for i := range tokens {
+		tokens[i] = repotest.NewSession(b, store, repo.IssueParams{ClientID: publicID, Scope: "jobs:read"}, 0).Tokens[0]
+	}
+	return store, tokens
+}
+
+func refreshOnce(b *testing.B, client *http.Client, address, token string) string {
+	form := grantee{id: publicID}.refreshForm(token)
+	response, err := client.Post(address+tokenPath, "application/x-www-form-urlencoded", strings.NewReader(form.Encode()))
+	if err != nil {
+		b.Error(err)
+		return token
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		b.Error(response.Status, string(body), err)
+		return token
+	}
+	_, rest, _ := strings.Cut(string(body), `"refresh_token":"`)
+	next, _, _ := strings.Cut(rest, `"`)
+	return next
+}
+
+// measure runs refresh in 4 workers a processor and reports the rate and the slow end of the latencies.
+func measure(b *testing.B, tokens []string, refresh func(b *testing.B, token string) string) {
+	b.Helper()
+	const perProcessor = 4
+	workers := perProcessor * runtime.GOMAXPROCS(0)
+	b.SetParallelism(perProcessor)
+	var worker atomic.Int64
+	took := make([][]time.Duration, loadSessions)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		own := int(worker.Add(1)-1) % loadSessions
+		for i := own; pb.Next(); i = (i + workers) % loadSessions {
+			begin := time.Now()
+			tokens[i] = refresh(b, tokens[i])
+			took[own] = append(took[own], time.Since(begin))
+		}
+	})
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "refreshes/s")
+	b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, "ms-p50")
+	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, "ms-p99")
+}
