@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,6 +109,30 @@ func TestBrowserCancelTellsTheAppAndNothingIsStored(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, text, "error=access_denied")
 	require.Empty(t, h.eventsOf("user_mary_shelley", repo.EventAuthorize))
+}
+
+// TestBrowserFollowsTheConsentFormToAnotherOrigin: browsers hold redirects after a form to the page's form-action.
+func TestBrowserFollowsTheConsentFormToAnotherOrigin(t *testing.T) {
+	t.Parallel()
+	ctx := chromium(t)
+	h := developmentHarness(t)
+	arrived := make(chan url.Values, 1)
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/callback" {
+			arrived <- r.URL.Query()
+		}
+		_, _ = w.Write([]byte(`<p id="app">here</p>`))
+	}))
+	t.Cleanup(app.Close)
+	form := request(devMCPClientID, app.URL+"/callback", repotest.NewVerifier())
+	require.NoError(t, chromedp.Do(ctx,
+		chromedp.Navigate(h.url+authorizePath+"?"+form.Encode()),
+		chromedp.Click(`button[value="Grace"]`), chromedp.WaitVisible(`button[value="allow"]`),
+		chromedp.Click(`button[value="allow"]`), chromedp.WaitVisible(`#app`),
+	))
+	query := <-arrived
+	require.NotEmpty(t, query.Get("code"))
+	require.Equal(t, "a state&=%", query.Get("state"))
 }
 
 // TestBrowserPagesFitEveryScreen looks at every page in both colour schemes and at two widths: nothing may be wider than
