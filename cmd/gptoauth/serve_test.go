@@ -161,9 +161,9 @@ func TestTracesShowTheFunctionsAndNoSecret(t *testing.T) {
 		}
 		for _, attribute := range span.Attributes() {
 			for _, text := range []string{"user_traced", "gptr_", "gptc_", session.Code.Verifier, repotest.Challenge(session.Code.Verifier)} {
-				require.NotContains(t, attribute.Value.Emit(), text, attribute.Key)
+				require.NotContains(t, attribute.Value.String(), text, attribute.Key)
 			}
-			require.NotRegexp(t, `[0-9a-f]{64}`, attribute.Value.Emit(), "a digest")
+			require.NotRegexp(t, `[0-9a-f]{64}`, attribute.Value.String(), "a digest")
 		}
 	}
 	require.Equal(t, []string{"gpt_issue_code_v1", "gpt_exchange_code_v1", "gpt_rotate_refresh_token_v1", "SELECT", "gpt_rotate_refresh_token_v1"}, names)

@@ -94,7 +94,7 @@ func redirectURI(client *Client, sent params) (string, bool) {
 // checkGrant checks what is asked for, before a person is bothered with it. The store checks the syntax once more.
 func (s *Server) checkGrant(request *authorizeRequest) *oauthError {
 	sent, client := request.params, request.client
-	if _, ok := sent.repeated(); ok {
+	if sent.repeats() {
 		return badRequest("invalid_request", "a parameter comes twice")
 	}
 	switch sent.get("response_type") {
@@ -157,8 +157,8 @@ const outcomeIssued repo.Outcome = "issued"
 
 // issueFailed: what breaks a rule of the store was sent by the client, except who the person is.
 func (s *Server) issueFailed(r *http.Request, err error) *oauthError {
-	var input *repo.InputError
-	if !errors.As(err, &input) {
+	input, ok := errors.AsType[*repo.InputError](err)
+	if !ok {
 		return s.storeFailed(r, err)
 	}
 	switch strings.TrimPrefix(input.Field, "IssueParams.") {

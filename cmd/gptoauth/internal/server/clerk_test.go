@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -249,7 +250,7 @@ func (h *harness) webhookRequest(t *testing.T, secret, body string, at time.Time
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+webhookPath, strings.NewReader(body))
 	require.NoError(t, err)
 	r.Header.Set("Svix-Id", "msg_1")
-	r.Header.Set("Svix-Timestamp", fmt.Sprint(at.Unix()))
+	r.Header.Set("Svix-Timestamp", strconv.FormatInt(at.Unix(), 10))
 	r.Header.Set("Svix-Signature", signature)
 	return r
 }

@@ -57,11 +57,10 @@ func ReadConfig(file string, getenv func(string) string) (Config, error) {
 			return Config{}, fmt.Errorf("config: %s: %w", file, err)
 		}
 	}
-	c.fromEnvironment(getenv)
-	return c, nil
+	return c.fromEnvironment(getenv), nil
 }
 
-func (c *Config) fromEnvironment(getenv func(string) string) {
+func (c Config) fromEnvironment(getenv func(string) string) Config {
 	c.Issuer = cmp.Or(getenv("GPTOAUTH_ISSUER"), c.Issuer)
 	if keys := commaList(getenv("GPTOAUTH_SIGNING_KEYS")); len(keys) > 0 {
 		c.Keys = keys
@@ -86,6 +85,7 @@ func (c *Config) fromEnvironment(getenv func(string) string) {
 		}
 		c.Clients = append(c.Clients, client)
 	}
+	return c
 }
 
 func commaList(s string) []string {

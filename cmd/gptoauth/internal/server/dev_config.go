@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 )
 
@@ -34,7 +35,7 @@ func DevConfig(c Config, issuer, gptID string) (Config, string) {
 			},
 		},
 		Client{
-			ID: devMCPClientID, Name: "MCP client", Scopes: append(names, "offline_access"),
+			ID: devMCPClientID, Name: "MCP client", Scopes: slices.Concat(names, []string{"offline_access"}),
 			RedirectURIs: []string{"http://127.0.0.1/callback", "http://localhost/callback", "http://127.0.0.1/oauth/callback", "http://localhost/oauth/callback"},
 		},
 		Client{ID: DevClientID, Name: "Example app", Scopes: names, RedirectURIs: []string{newDevFlow(issuer).redirectURI()}},

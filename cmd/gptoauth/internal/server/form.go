@@ -38,7 +38,7 @@ func (f *forms) issue(w http.ResponseWriter, r *http.Request, purpose string, pe
 	if browser == "" {
 		browser = rand.Text()
 		http.SetCookie(w, f.cookie(f.cookieName(), browser))
-		r.AddCookie(&http.Cookie{Name: f.cookieName(), Value: browser}) // for a second form on the page
+		r.AddCookie(&http.Cookie{Name: f.cookieName(), Value: browser}) //nolint:gosec // of the request, for a second form on the page
 	}
 	return f.sign(purpose, person, browser, content)
 }
@@ -97,7 +97,7 @@ func (f *forms) cookieName() string {
 
 // cookie is Lax, because people come from the client's site. It ends with the browser's session.
 func (f *forms) cookie(name, value string) *http.Cookie {
-	return &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, Secure: f.secure, SameSite: http.SameSiteLaxMode}
+	return &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, Secure: f.secure, SameSite: http.SameSiteLaxMode} //nolint:gosec // not secure only where there is no TLS
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

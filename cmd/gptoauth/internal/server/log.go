@@ -40,12 +40,12 @@ func (s *Server) logged(next http.Handler) http.Handler {
 		n := &notes{id: rand.Text()}
 		r = r.WithContext(context.WithValue(r.Context(), notesKey{}, n))
 		recorder := &statusRecorder{ResponseWriter: w}
-		recorder.Header().Set("X-Request-Id", n.id)
+		recorder.Header().Set("X-Request-ID", n.id)
 		recorder.Header().Set("X-Content-Type-Options", "nosniff")
 		if s.hsts {
 			recorder.Header().Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		defer func() {
+		defer func() { //nolint:contextcheck // r carries it
 			p := recover()
 			if p == http.ErrAbortHandler { //nolint:errorlint,err113 // it is panicked with as it is
 				panic(p)

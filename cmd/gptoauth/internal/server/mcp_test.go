@@ -28,7 +28,7 @@ type mcpClient struct {
 
 // expiring hands out the tokens of the SDK's own source, and can make it believe that the last one has expired.
 type expiring struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // as in x/oauth2, it carries the HTTP client
 	config *oauth2.Config
 	last   *oauth2.Token
 	source oauth2.TokenSource

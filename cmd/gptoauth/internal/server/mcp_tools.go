@@ -36,7 +36,7 @@ type job struct {
 }
 
 type jobSearchInput struct {
-	Query    string `json:"query" jsonschema:"words that the title or skills should have"`
+	Query    string `json:"query"              jsonschema:"words that the title or skills should have"`
 	Location string `json:"location,omitempty" jsonschema:"a city, or Remote"`
 }
 

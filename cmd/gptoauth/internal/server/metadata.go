@@ -12,7 +12,7 @@ import (
 
 const (
 	authorizePath  = "/oauth/authorize"
-	tokenPath      = "/oauth/token"
+	tokenPath      = "/oauth/token" //nolint:gosec // a path
 	revokePath     = "/oauth/revoke"
 	introspectPath = "/oauth/introspect"
 	jwksPath       = "/.well-known/jwks.json"

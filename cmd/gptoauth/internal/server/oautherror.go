@@ -54,7 +54,7 @@ func noStore(w http.ResponseWriter) {
 func writeJSON(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(value) // the client has gone
+	_ = json.NewEncoder(w).Encode(value) //nolint:errchkjson // if it fails, the client has gone
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {

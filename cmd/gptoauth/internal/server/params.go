@@ -27,14 +27,14 @@ func (p params) all(name string) []string {
 	return values
 }
 
-// repeated names a parameter that comes twice and must not.
-func (p params) repeated() (string, bool) {
+// repeats says whether a parameter comes twice that must not.
+func (p params) repeats() bool {
 	for name, values := range p {
 		if name != "resource" && len(values) > 1 {
-			return name, true
+			return true
 		}
 	}
-	return "", false
+	return false
 }
 
 // bodyParams reads a form from the body, and never from the URL, where secrets would end in logs (RFC 6749 2.3.1).
@@ -44,8 +44,7 @@ func bodyParams(w http.ResponseWriter, r *http.Request) (params, *oauthError) {
 		return nil, badRequest("invalid_request", "the body must be application/x-www-form-urlencoded")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFormLen))
-	var tooLong *http.MaxBytesError
-	if errors.As(err, &tooLong) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, &oauthError{status: http.StatusRequestEntityTooLarge, code: "invalid_request", description: "the body is too long"}
 	}
 	if err != nil {
@@ -55,7 +54,7 @@ func bodyParams(w http.ResponseWriter, r *http.Request) (params, *oauthError) {
 	if err != nil {
 		return nil, badRequest("invalid_request", "the body is not a form")
 	}
-	if _, ok := params(values).repeated(); ok {
+	if params(values).repeats() {
 		return nil, badRequest("invalid_request", "a parameter comes twice")
 	}
 	return params(values), nil

@@ -30,7 +30,9 @@ func TestRFC(t *testing.T) {
 		t.Run(r.section+" "+r.level+" "+r.demand, func(t *testing.T) {
 			t.Parallel()
 			if r.unmet != "" {
-				require.True(t, strings.Contains(string(readme), r.section), "a rule that is not met is a limit, and the README lists it")
+				if !strings.Contains(string(readme), r.section) {
+					t.Error("a rule that is not met is a limit, and the README lists it")
+				}
 				return
 			}
 			r.check(h.in(t))

@@ -188,8 +188,7 @@ func (s *Server) answer(r *http.Request, request tokenRequest, grant repo.Grant)
 // storeFailed is for errors, which are never about what the client sent. An InputError is: of the user agent, the one
 // thing that is passed on beside codes and tokens, and that was cut to fit.
 func (s *Server) storeFailed(r *http.Request, err error) *oauthError {
-	var input *repo.InputError
-	if errors.As(err, &input) {
+	if _, ok := errors.AsType[*repo.InputError](err); ok {
 		s.log.ErrorContext(r.Context(), "the store refuses our input", "error", err)
 		return serverError()
 	}

@@ -2,7 +2,7 @@ package server
 
 import (
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 
@@ -22,7 +22,7 @@ func newWebhook(secret string) (*svix.Webhook, error) {
 	}
 	hook, err := svix.NewWebhook(secret)
 	if err != nil {
-		return nil, fmt.Errorf("config: clerk: webhook_secret is not a secret of Svix (whsec_...)")
+		return nil, errors.New("config: clerk: webhook_secret is not a secret of Svix (whsec_...)")
 	}
 	return hook, nil
 }
