@@ -260,7 +260,7 @@ func deleted(user string) string {
 	return fmt.Sprintf(`{"type": "user.deleted", "object": "event", "data": {"id": %q, "deleted": true}}`, user)
 }
 
-func TestWebhookEndsAPersonWhomClerkHasDeleted(t *testing.T) {
+func TestWebhookEndsAndErasesAPersonWhomClerkHasDeleted(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, withClerk(newFakeClerk(t)))
 	session := repotest.NewSession(t, h.store, repo.IssueParams{ClientID: gptID}, 2)
@@ -279,9 +279,9 @@ func TestWebhookEndsAPersonWhomClerkHasDeleted(t *testing.T) {
 	for range 2 { // Clerk sends again what it is not sure of
 		require.Equal(t, http.StatusNoContent, h.browser().do(h.webhookRequest(t, webhookSecret, body, time.Now())).StatusCode)
 	}
-	active, err = h.store.Sessions.Active(t.Context(), session.SessionID)
-	require.NoError(t, err)
-	require.False(t, active)
+	_, err = h.store.Sessions.Get(t.Context(), session.SessionID)
+	require.ErrorIs(t, err, repo.ErrNotFound)
+	require.Empty(t, h.eventsOf(session.ClerkUserID, ""))
 	result, err := h.store.AuthCodes.Exchange(t.Context(), pending.Request())
 	require.NoError(t, err)
 	require.NotEqual(t, repo.Exchanged, result.Outcome)

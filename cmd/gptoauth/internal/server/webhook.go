@@ -63,11 +63,16 @@ func (s *Server) clerkWebhook(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// removeUser ends before it erases, so that the trail says why the sessions ended.
 func (s *Server) removeUser(r *http.Request, id string) error {
 	ended, err := s.store.EndUser(r.Context(), id, reasonDeleted)
 	if err != nil {
 		return err
 	}
-	s.log.InfoContext(r.Context(), "user deleted", "request_id", note(r).id, "sessions", ended.Sessions, "codes", ended.Codes)
+	erased, err := s.store.EraseUser(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	s.log.InfoContext(r.Context(), "user deleted", "request_id", note(r).id, "ended", ended.Sessions, "erased", erased.Sessions)
 	return nil
 }
