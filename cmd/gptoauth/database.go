@@ -18,6 +18,10 @@ const (
 	databaseVariable = "DATABASE_URL"
 	cancelTimeout    = 5 * time.Second
 	stopTimeout      = 15 * time.Second
+
+	// patience is how long a statement may take: one person who refreshes every ten minutes has many rows, and a count reads
+	// a whole trail.
+	patience = 10 * time.Minute
 )
 
 var errNoDatabase = usageErrorf("no database is named: set %s, or --database-url, to postgres://user@host/database; the password may stand in PGPASSWORD", databaseVariable)
@@ -30,6 +34,15 @@ func (a *app) open(ctx context.Context) (*bun.DB, error) {
 		return nil, errNoDatabase
 	}
 	return a.openURL(ctx, url)
+}
+
+// store is open for commands that go through the repositories. It waits longer than a server would.
+func (a *app) store(ctx context.Context) (*repo.Store, error) {
+	db, err := a.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return repo.New(db, repo.Config{StatementTimeout: patience, Timeout: patience})
 }
 
 // openOrPrivate is open for commands that need no database of the user's: without a URL it starts a private PostgreSQL,

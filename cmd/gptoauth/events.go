@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"net/netip"
 	"time"
 
@@ -19,7 +18,7 @@ func (a *app) eventsCommand() *cli.Command {
 was found out. The alarms are token_reuse and code_replay.
 
 Examples:
-  gptoauth events list --type token_reuse --since 7d      # who was robbed this week?
+  gptoauth events list --type token_reuse --type code_replay --since 7d      # who was robbed this week?
   gptoauth events timeline --user user_2aB                # what happened to this person, in order?
   gptoauth events tail                                    # what happens now?
   gptoauth events stats --by type --bucket 1h --since 2d  # is this more than usual?`,
@@ -33,23 +32,13 @@ Examples:
 	}
 }
 
-// store is the store for commands that look at things. It waits longer than a server would: they read much.
-func (a *app) store(ctx context.Context) (*repo.Store, error) {
-	const patience = 5 * time.Minute
-	db, err := a.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return repo.New(db, repo.Config{StatementTimeout: patience, Timeout: patience})
-}
-
 const timesHelp = `Times are "2h" ago (s, m, h, d, w), a date as 2026-03-01 or a date and time as
 "2026-03-01 14:30", both in UTC, or RFC 3339.`
 
 // eventFilterFlags are those that say which events.
 func eventFilterFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "type", Usage: "only of this type, such as token_reuse"},
+		&cli.StringSliceFlag{Name: "type", Usage: "only of this type, such as token_reuse; may be repeated"},
 		&cli.StringFlag{Name: "user", Usage: "only of this person"},
 		&cli.StringFlag{Name: "session", Usage: "only of the session with this id"},
 		&cli.StringFlag{Name: "client", Usage: "only of this client"},
@@ -67,7 +56,7 @@ func untilFlag() cli.Flag {
 
 // eventFilter reads whichever of these flags a command has.
 func eventFilter(cmd *cli.Command) (repo.EventListParams, error) {
-	params := repo.EventListParams{Type: cmd.String("type"), ClerkUserID: cmd.String("user"), ClientID: cmd.String("client")}
+	params := repo.EventListParams{Types: cmd.StringSlice("type"), ClerkUserID: cmd.String("user"), ClientID: cmd.String("client")}
 	var err error
 	if text := cmd.String("session"); text != "" {
 		if params.SessionID, err = uuid.Parse(text); err != nil {
@@ -98,9 +87,6 @@ func timeFlag(cmd *cli.Command, name string) (time.Time, error) {
 	return t, nil
 }
 
-// compactWidth is from where on a terminal shows ids and times in full.
-const compactWidth = 140
-
 // eventLines draws events for events list and events tail.
 type eventLines struct {
 	pen     pen
@@ -109,7 +95,7 @@ type eventLines struct {
 }
 
 func (a *app) eventLines() *eventLines {
-	return &eventLines{pen: a.pen, compact: a.pen.width > 0 && a.pen.width < compactWidth}
+	return &eventLines{pen: a.pen, compact: a.pen.narrow()}
 }
 
 // heading is the line that a new date needs, or empty.

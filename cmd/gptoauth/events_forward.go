@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/urfave/cli/v3"
 
 	"github.com/gptoauth/gptoauth/repo"
@@ -62,7 +63,7 @@ func (a *app) eventsForward(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	store, err := a.userStore(ctx)
+	store, err := a.store(ctx)
 	if err != nil {
 		return err
 	}
@@ -143,7 +144,7 @@ func (f *forwarder) deliver(ctx context.Context, event trailEvent) error {
 		err := f.hook.post(context.WithoutCancel(ctx), event, time.Now())
 		f.metrics.attempted(event.Type, err)
 		if err == nil {
-			f.app.printf("%s  %s  %s  posted%s\n", timestamp(event.CreatedAt), printable(event.Type), event.ID, afterAttempts(attempt))
+			f.posted(event, attempt)
 			return nil
 		}
 		if errors.Is(err, errGone) || ctx.Err() != nil {
@@ -159,6 +160,22 @@ func (f *forwarder) deliver(ctx context.Context, event trailEvent) error {
 		}
 		pause = min(pause*2, maxRetry)
 	}
+}
+
+// postedEvent is a line of --json.
+type postedEvent struct {
+	ID        uuid.UUID `json:"id"`
+	Type      string    `json:"type"`
+	CreatedAt time.Time `json:"created_at"`
+	Attempts  int       `json:"attempts"`
+}
+
+func (f *forwarder) posted(event trailEvent, attempts int) {
+	if f.app.json {
+		_ = f.app.encoder().Encode(postedEvent{event.ID, event.Type, event.CreatedAt, attempts}) //nolint:errchkjson // checkedWriter remembers
+		return
+	}
+	f.app.printf("%s  %s  %s  posted%s\n", timestamp(event.CreatedAt), printable(event.Type), event.ID, afterAttempts(attempts))
 }
 
 func afterAttempts(n int) string {

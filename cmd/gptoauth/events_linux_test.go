@@ -45,7 +45,8 @@ func TestTablesFitTheTerminal(t *testing.T) {
 	databaseURL := storyURL(t)
 	for _, args := range []string{
 		"events list", "events timeline --user user_2ada", "events stats " + storyDays, "events stats --bucket 1h " + storyDays,
-		"events stats --by client --bucket 1h " + storyDays, "tokens trace " + storySession, "tokens stats " + storyDays, "migrate status",
+		"events stats --by client --bucket 1h " + storyDays, "tokens trace " + storySession, "tokens stats " + storyDays, "migrate status", "sessions list",
+		"sessions show " + storySession, "users show user_2ada",
 	} {
 		for _, line := range onTerminal(t, databaseURL, 80, strings.Fields(args)...) {
 			require.LessOrEqual(t, utf8.RuneCountInString(line), 80, "%s: %s", args, line)

@@ -25,7 +25,7 @@ filters walk back through time: with --client or --ip and few matches, give them
 
 Examples:
   gptoauth events list                                  # the newest 50
-  gptoauth events list --type token_reuse --since 7d
+  gptoauth events list --type token_reuse --type code_replay --since 7d
   gptoauth events list --user user_2aB --since 2026-03-01 --until 2026-03-02
   gptoauth events list --ip 203.0.113.66 --since 24h
   gptoauth events list --since 24h --limit 100000 --json | jq -r '.events[].ip_address' | sort | uniq -c`,

@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"maps"
+	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/repo"
 	"github.com/gptoauth/gptoauth/repo/repotest"
 )
 
@@ -130,6 +133,8 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	t.Parallel()
 	story, fresh, broken := storyURL(t), repotest.URL(t), storyURL(t)
 	execIn(t, broken, `UPDATE public.gpt_refresh_tokens SET revoked_at = clock_timestamp() WHERE rotated_to IS NULL`)
+	orphaned := storyURL(t)
+	execIn(t, orphaned, `ALTER TABLE public.gpt_authorization_codes DROP CONSTRAINT gpt_authorization_codes_session_id_fkey`)
 	dir := t.TempDir()
 	doc := readJSONDoc(t)
 	ran := make(map[string]*jsonChecker)
@@ -158,13 +163,24 @@ func TestJSONIsAsDocumented(t *testing.T) {
 		{"events stats", "--bucket 1h " + storyDays, story},
 		{"tokens trace", digestOf("a1"), story},
 		{"tokens stats", storyDays, story},
+		{"sessions list", "", story},
+		{"sessions show", storySession, story},
+		{"sessions show", "01990000-0000-7000-8000-00000053beef", story},
+		{"users show", "user_2ada", story},
+		{"purge", "--check", story},
+		{"purge", "--check", orphaned},
+		{"purge", "--dry-run", story},
+		{"purge", "--codes off", story},
+		{"sessions end", "--user user_2eve --reason test --yes", fresh},
+		{"users end", "user_2eve --reason test", fresh},
+		{"users erase", "user_2eve --yes", fresh},
 		{"doctor", "--invariants", story},
 		{"doctor", "--invariants", broken},
 	} {
 		args := slices.Concat(strings.Fields(run.command), strings.Fields(run.args), []string{"--json"})
 		o := gptoauth(t, run.url, args...)
 		want := exitDone
-		if run.url == broken {
+		if run.url == broken || run.url == orphaned {
 			want = exitDrifted
 		}
 		require.Equal(t, want, o.code, "%s: %s", args, o.stderr)
@@ -187,11 +203,28 @@ func TestJSONIsAsDocumented(t *testing.T) {
 		ran["events tail"].object("", event)
 	}
 	stop()
+	ran["events forward"] = &jsonChecker{t, doc["events forward"], make(map[string]bool)}
+	ran["events forward"].object("", forwardedJSON(t, fresh))
 	for command, checker := range ran {
 		for field, documented := range checker.fields {
 			require.True(t, checker.seen[field] || documented.borrowed, "%s: no command here prints %s: is it documented still?", command, field)
 		}
 	}
+}
+
+// forwardedJSON is a line that events forward prints.
+func forwardedJSON(t *testing.T, databaseURL string) map[string]any {
+	t.Helper()
+	r := newReceiver(t, http.StatusOK)
+	cursor := filepath.Join(t.TempDir(), "cursor.json")
+	stop := forward(t, databaseURL, "--webhook", r.URL, "--cursor", cursor, "--json")
+	require.Eventually(t, func() bool { found, _ := loadCursor(cursor, &repo.FollowCursor{}); return found }, time.Minute, 5*time.Millisecond)
+	reuse(t, testStore(t, databaseURL))
+	<-r.got
+	o := stop()
+	var line map[string]any
+	require.NoError(t, json.Unmarshal([]byte(o.stdout), &line), o.stdout+o.stderr)
+	return line
 }
 
 // Every command but completion, which prints scripts, has its section in json.md.

@@ -169,8 +169,8 @@ func janitorConfig(cmd *cli.Command) (repo.JanitorConfig, error) {
 			*field = repo.Off
 			continue
 		}
-		d, err := parseDuration(text)
-		if err != nil {
+		d, ok := parseSpan(text)
+		if !ok || d == 0 {
 			return config, usageErrorf("--%s is not a duration such as 30d, 24h or 90m, nor off", flag)
 		}
 		*field = d

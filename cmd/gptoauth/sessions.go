@@ -63,15 +63,22 @@ func (a *app) sessionTable(sessions []sessionOutput) {
 	rows := make([][]cell, len(sessions))
 	for i, s := range sessions {
 		t, state := s.state()
-		rows[i] = []cell{
-			{text: s.ID.String(), tone: strong},
-			{text: printable(s.ClerkUserID)},
+		rows[i] = []cell{{text: s.ID.String(), tone: strong, whole: true}, {text: printable(s.ClerkUserID)}}
+		if a.pen.narrow() {
+			rows[i] = append(rows[i], cell{text: state, tone: t})
+			continue
+		}
+		rows[i] = append(rows[i], []cell{
 			{text: printable(s.ClientID)},
 			{text: state, tone: t},
 			{text: timestamp(s.CreatedAt)},
 			{text: timestamp(s.LastActiveAt)},
 			{text: printable(s.IPAddress), tone: faint},
-		}
+		}...)
 	}
-	a.table([]string{"id", "user", "client", "state", "began", "last active", "address"}, rows)
+	titles := []string{"id", "user", "client", "state", "began", "last active", "address"}
+	if a.pen.narrow() {
+		titles = []string{"id", "user", "state"}
+	}
+	a.table(titles, rows)
 }

@@ -61,7 +61,7 @@ Examples:
 			if params.IdleOver, err = optionalDuration(cmd, "idle-over"); err != nil {
 				return err
 			}
-			store, err := a.userStore(ctx)
+			store, err := a.store(ctx)
 			if err != nil {
 				return err
 			}
@@ -79,8 +79,8 @@ func optionalDuration(cmd *cli.Command, flag string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
 	}
-	d, err := parseDuration(text)
-	if err != nil {
+	d, ok := parseSpan(text)
+	if !ok || d == 0 {
 		return 0, usageErrorf("--%s is not a duration such as 30d, 24h or 90m", flag)
 	}
 	return d, nil
@@ -137,7 +137,7 @@ func (a *app) sessionsShowCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			store, err := a.userStore(ctx)
+			store, err := a.store(ctx)
 			if err != nil {
 				return err
 			}

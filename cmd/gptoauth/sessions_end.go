@@ -81,7 +81,7 @@ func (a *app) sessionsEnd(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	store, err := a.userStore(ctx)
+	store, err := a.store(ctx)
 	if err != nil {
 		return err
 	}

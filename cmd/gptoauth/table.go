@@ -10,6 +10,7 @@ type cell struct {
 	text  string
 	tone  tone
 	right bool // flush right
+	whole bool // not cut: it is there to be copied
 }
 
 const (
@@ -24,15 +25,17 @@ const (
 // spaces.
 func (p pen) table(rows [][]cell) []string {
 	var widths []int
+	whole := make(map[int]bool)
 	for _, row := range rows {
 		for i, c := range row {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
 			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+			whole[i] = whole[i] || c.whole
 		}
 	}
-	p.fit(widths)
+	p.fit(widths, whole)
 	lines := make([]string, len(rows))
 	for i, row := range rows {
 		lines[i] = p.row(widths, row)
@@ -41,12 +44,12 @@ func (p pen) table(rows [][]cell) []string {
 }
 
 // fit takes columns from the widest, until all of them fit or nothing is left to take.
-func (p pen) fit(widths []int) {
+func (p pen) fit(widths []int, whole map[int]bool) {
 	excess := columnGap*(len(widths)-1) - p.width
 	elastic := make([]bool, len(widths))
 	for i, width := range widths {
 		excess += width
-		elastic[i] = width > wideColumn
+		elastic[i] = width > wideColumn && !whole[i]
 	}
 	for ; p.width > 0 && excess > 0; excess-- {
 		widest := -1
@@ -99,6 +102,9 @@ func (p pen) cut(text string, width int) string {
 	head := width / 2
 	return string(runes[:head]) + p.glyphs.ellipsis + string(runes[len(runes)-(width-head-1):])
 }
+
+// narrow says whether there is a terminal too narrow for rows with full ids and times.
+func (p pen) narrow() bool { return p.width > 0 && p.width < 140 }
 
 // narrower is the pen for what stands beside something else.
 func (p pen) narrower(columns int) pen {

@@ -3,15 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/gptoauth/gptoauth/repo"
 )
-
-// patience is how long a statement for one person may take: one who refreshes every ten minutes has many rows.
-const patience = 10 * time.Minute
 
 func (a *app) usersCommand() *cli.Command {
 	return &cli.Command{
@@ -30,15 +26,6 @@ Examples:
 
 func userArgument() []cli.Argument {
 	return []cli.Argument{&cli.StringArg{Name: "user", UsageText: "USER"}}
-}
-
-// userStore is a store for calls that may take long.
-func (a *app) userStore(ctx context.Context) (*repo.Store, error) {
-	db, err := a.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return repo.New(db, repo.Config{StatementTimeout: patience, Timeout: patience})
 }
 
 // endedOutput is what users end and sessions end print with --json.
@@ -67,7 +54,7 @@ Examples:
 			&cli.StringFlag{Name: "reason", Usage: "for the audit trail; without personal data", Required: true},
 		},
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			store, err := a.userStore(ctx)
+			store, err := a.store(ctx)
 			if err != nil {
 				return err
 			}
@@ -104,7 +91,7 @@ Examples:
 		Flags:     []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "do not ask"}},
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			user := cmd.StringArg("user")
-			store, err := a.userStore(ctx)
+			store, err := a.store(ctx)
 			if err != nil {
 				return err
 			}

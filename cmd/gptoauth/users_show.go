@@ -26,7 +26,7 @@ func (a *app) usersShowCommand() *cli.Command {
 		Description: "Examples:\n  gptoauth users show user_2aBcD\n  gptoauth users show user_2aBcD --json",
 		Arguments:   userArgument(),
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			store, err := a.userStore(ctx)
+			store, err := a.store(ctx)
 			if err != nil {
 				return err
 			}
