@@ -52,6 +52,10 @@ var sqlFunctions = []struct {
 		name: "gpt_touch_session_v1", args: []string{"gen_random_uuid()", "60000000"}, required: []int{0, 1},
 		bounded: map[int][]string{1: {"-1", "86400000001"}},
 	},
+	{
+		name: "gpt_touch_sessions_v1", args: []string{"ARRAY[gen_random_uuid()]", "60000000"}, required: []int{0, 1},
+		bounded: map[int][]string{0: {"array_fill(gen_random_uuid(), ARRAY[1001])"}, 1: {"-1", "86400000001"}},
+	},
 }
 
 func TestFunctionsRefuse(t *testing.T) {

@@ -192,3 +192,23 @@ func parseTime(text string) (time.Time, error) {
 	}
 	return pgdriver.ParseTime(text)
 }
+
+// parseIDs reads an array of UUIDs.
+func parseIDs(text string) ([]uuid.UUID, error) {
+	if len(text) < 2 || text[0] != '{' || text[len(text)-1] != '}' {
+		return nil, errAnswer
+	}
+	elements := text[1 : len(text)-1]
+	if elements == "" {
+		return nil, nil
+	}
+	ids := make([]uuid.UUID, 0, 1+strings.Count(elements, ","))
+	for element := range strings.SplitSeq(elements, ",") {
+		id, err := uuid.Parse(element)
+		if err != nil {
+			return nil, errAnswer
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}

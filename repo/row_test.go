@@ -71,6 +71,24 @@ func TestRow(t *testing.T) {
 	})
 }
 
+func TestParseIDs(t *testing.T) {
+	t.Parallel()
+	one := uuid.MustParse("01900000-0000-7000-8000-0000000079b0")
+	for text, want := range map[string][]uuid.UUID{
+		"{}":                     nil,
+		"{" + one.String() + "}": {one},
+		"{" + one.String() + "," + one.String() + "}": {one, one},
+	} {
+		ids, err := parseIDs(text)
+		require.NoError(t, err)
+		require.Equal(t, want, ids)
+	}
+	for _, text := range []string{"", "{", "}", "{,}", "{x}", one.String()} {
+		_, err := parseIDs(text)
+		require.ErrorIs(t, err, errAnswer, text)
+	}
+}
+
 // FuzzRow writes texts as PostgreSQL does and reads them again, and reads any text without a panic.
 func FuzzRow(f *testing.F) {
 	f.Add("", "a,b")

@@ -188,6 +188,30 @@ func (s *Sessions) Touch(ctx context.Context, id uuid.UUID) (alive bool, err err
 	return answer == sqlTrue, err
 }
 
+// TouchAll is Touch for many sessions, at most 1,000, in one transaction and one round trip: for servers that collect which
+// were used and say so once in a while. It returns those that are alive, in no order and each once. It waits for no one: one
+// that is just being rotated or ended is left to that.
+//
+// Too many sessions are an [*InputError]; any other error is a [*DatabaseError].
+func (s *Sessions) TouchAll(ctx context.Context, ids ...uuid.UUID) (alive []uuid.UUID, err error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	if len(ids) > maxBatch {
+		return nil, &InputError{"TouchAll ids", "must be at most 1,000 a call"}
+	}
+	const op = "Sessions.TouchAll"
+	call := s.conn.newCall("gpt_touch_sessions_v1").
+		array("uuid[]", len(ids), func(c *call, i int) { c.id(ids[i]) }).
+		micros(s.conn.config.TouchInterval)
+	answer, err := s.conn.run(ctx, op, call)
+	if err != nil {
+		return nil, err
+	}
+	alive, err = parseIDs(answer)
+	return alive, done(op, err)
+}
+
 // EndParams says which session to end, and why.
 type EndParams struct {
 	SessionID uuid.UUID

@@ -1,0 +1,2 @@
+ALTER TABLE public.gpt_sessions RESET (fillfactor);
+DROP INDEX public.idx_gpt_sessions_user_created_at;

@@ -1,0 +1,149 @@
+package repo_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gptoauth/gptoauth/repo"
+	"github.com/gptoauth/gptoauth/repo/repotest"
+)
+
+// plannedCall is a call of the library, which takes one way through its functions.
+type plannedCall struct {
+	name  string
+	sorts bool // what it ends, which is what it was asked for
+	do    func(t *testing.T, store *repo.Store)
+}
+
+// heavyUser has one in ten of all sessions and events; see bulk.Fill.
+const heavyUser = "user_heavy"
+
+func plannedCalls() []plannedCall {
+	calls := append(changingCalls(), readingCalls()...)
+	return append(calls, listingCalls()...)
+}
+
+func changingCalls() []plannedCall {
+	return []plannedCall{
+		{name: "Exchange", do: func(t *testing.T, store *repo.Store) {
+			code := repotest.NewCode(t, store, repo.IssueParams{})
+			wrong := code.Request()
+			wrong.ClientID = "client_2"
+			require.Equal(t, repo.Mismatch, exchange(t, store, wrong).Outcome)
+			require.Equal(t, repo.Exchanged, exchange(t, store, code.Request()).Outcome)
+			require.Equal(t, repo.Replayed, exchange(t, store, code.Request()).Outcome)
+		}},
+		{name: "Rotate", do: func(t *testing.T, store *repo.Store) {
+			session := repotest.NewSession(t, store, repo.IssueParams{}, 2)
+			require.Equal(t, repo.Retried, rotate(t, store, session.Request(1)).Outcome)
+			require.Equal(t, repo.Reused, rotate(t, store, session.Request(0)).Outcome)
+			require.Equal(t, repo.Ended, rotate(t, store, session.Request(2)).Outcome)
+		}},
+		{name: "Revoke", do: func(t *testing.T, store *repo.Store) {
+			session := repotest.NewSession(t, store, repo.IssueParams{}, 1)
+			result, err := store.RefreshTokens.Revoke(t.Context(), repo.RevokeParams{RefreshToken: session.Tokens[0], ClientID: "client_1"})
+			require.NoError(t, err)
+			require.Equal(t, repo.Revoked, result.Outcome)
+		}},
+		{name: "End", do: func(t *testing.T, store *repo.Store) {
+			session := repotest.NewSession(t, store, repo.IssueParams{}, 0)
+			end(t, store, session.SessionID)
+		}},
+		{name: "EndAll", sorts: true, do: func(t *testing.T, store *repo.Store) {
+			session := repotest.NewSession(t, store, repo.IssueParams{}, 0)
+			repotest.NewCode(t, store, repo.IssueParams{ClerkUserID: session.ClerkUserID})
+			result, err := store.Sessions.EndAll(t.Context(), repo.EndAllParams{ClerkUserID: session.ClerkUserID, ClientID: "client_1", Reason: "sign_out"})
+			require.NoError(t, err)
+			require.Equal(t, repo.EndedResult{Codes: 1, Sessions: 1}, result)
+		}},
+		{name: "EndUser", sorts: true, do: func(t *testing.T, store *repo.Store) {
+			session := repotest.NewSession(t, store, repo.IssueParams{}, 0)
+			result, err := store.EndUser(t.Context(), session.ClerkUserID, "offboarded")
+			require.NoError(t, err)
+			require.Equal(t, repo.EndedResult{Sessions: 1}, result)
+		}},
+		{name: "Append", do: func(t *testing.T, store *repo.Store) {
+			repotest.NewUser(t, store, 10)
+		}},
+	}
+}
+
+func readingCalls() []plannedCall {
+	return []plannedCall{
+		{name: "Touch", do: func(t *testing.T, store *repo.Store) {
+			session := repotest.NewSession(t, store, repo.IssueParams{}, 0)
+			alive, err := store.Sessions.Touch(t.Context(), session.SessionID)
+			require.NoError(t, err)
+			require.True(t, alive)
+		}},
+		{name: "TouchAll", do: func(t *testing.T, store *repo.Store) {
+			ids := make([]uuid.UUID, 20)
+			for i := range ids {
+				session := repotest.NewSession(t, store, repo.IssueParams{}, 0)
+				ids[i] = session.SessionID
+			}
+			alive, err := store.Sessions.TouchAll(t.Context(), ids...)
+			require.NoError(t, err)
+			require.Len(t, alive, len(ids))
+		}},
+		{name: "Get", do: func(t *testing.T, store *repo.Store) {
+			session := repotest.NewSession(t, store, repo.IssueParams{}, 0)
+			require.True(t, get(t, store, session.SessionID).Alive)
+		}},
+		{name: "Active", do: func(t *testing.T, store *repo.Store) {
+			session := repotest.NewSession(t, store, repo.IssueParams{}, 0)
+			requireAlive(t, store, session.SessionID, true)
+		}},
+		{name: "Lookup", do: func(t *testing.T, store *repo.Store) {
+			session := repotest.NewSession(t, store, repo.IssueParams{}, 0)
+			found, err := store.RefreshTokens.Lookup(t.Context(), session.Tokens[0])
+			require.NoError(t, err)
+			require.True(t, found.Active)
+		}},
+	}
+}
+
+func listingCalls() []plannedCall {
+	calls := []plannedCall{
+		{name: "Family", do: func(t *testing.T, store *repo.Store) {
+			session := repotest.NewSession(t, store, repo.IssueParams{}, 3)
+			page, err := store.RefreshTokens.Family(t.Context(), repo.FamilyParams{SessionID: session.SessionID, Limit: 2})
+			require.NoError(t, err)
+			page, err = store.RefreshTokens.Family(t.Context(), repo.FamilyParams{SessionID: session.SessionID, Limit: 2, Cursor: page.Next})
+			require.NoError(t, err)
+			require.Len(t, page.Tokens, 2)
+		}},
+		{name: "Sessions.List", do: func(t *testing.T, store *repo.Store) {
+			page, err := store.Sessions.List(t.Context(), repo.SessionListParams{ClerkUserID: heavyUser})
+			require.NoError(t, err)
+			page, err = store.Sessions.List(t.Context(), repo.SessionListParams{ClerkUserID: heavyUser, Cursor: page.Next})
+			require.NoError(t, err)
+			require.Len(t, page.Sessions, 100)
+		}},
+	}
+	for name, params := range map[string]repo.EventListParams{
+		"of all":              {},
+		"of a person":         {ClerkUserID: heavyUser},
+		"of a person by type": {ClerkUserID: heavyUser, Type: repo.EventTokenRefresh},
+		"by type":             {Type: repo.EventTokenRefresh},
+		"of a client, since":  {ClientID: "client_1", Since: time.Now().Add(-24 * time.Hour)},
+	} {
+		calls = append(calls, plannedCall{name: "Events.List " + name, do: func(t *testing.T, store *repo.Store) {
+			page, err := store.Events.List(t.Context(), params)
+			require.NoError(t, err)
+			params.Cursor = page.Next
+			page, err = store.Events.List(t.Context(), params)
+			require.NoError(t, err)
+			require.Len(t, page.Events, 100)
+		}})
+	}
+	return append(calls, plannedCall{name: "Events.List of a session", do: func(t *testing.T, store *repo.Store) {
+		session := repotest.NewSession(t, store, repo.IssueParams{}, 3)
+		page, err := store.Events.List(t.Context(), repo.EventListParams{SessionID: session.SessionID})
+		require.NoError(t, err)
+		require.Len(t, page.Events, 4)
+	}})
+}
