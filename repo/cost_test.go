@@ -93,10 +93,10 @@ func TestLongFamily(t *testing.T) {
 		t.Parallel()
 		store := repotest.Store(t, repo.Config{})
 		session := repotest.NewSession(t, store, repo.IssueParams{}, 0)
-		lengthen(t, store, session, generations)
-		before := work(t, store)
+		lengthenFamily(t, store, session, generations)
+		before := tupleWork(t, store)
 		end(t, store, session.SessionID)
-		after := work(t, store)
+		after := tupleWork(t, store)
 		require.Equal(t, 1, after.sessions-before.sessions)
 		require.Equal(t, 1, after.tokens-before.tokens)
 		require.LessOrEqual(t, after.read-before.read, 10)
@@ -107,10 +107,10 @@ func TestLongFamily(t *testing.T) {
 		t.Parallel()
 		store := repotest.Store(t, repo.Config{})
 		session := repotest.NewSession(t, store, repo.IssueParams{}, 0)
-		lengthen(t, store, session, generations)
-		before := work(t, store)
+		lengthenFamily(t, store, session, generations)
+		before := tupleWork(t, store)
 		require.Equal(t, repo.Reused, rotate(t, store, session.Request(0)).Outcome, "the oldest of all")
-		after := work(t, store)
+		after := tupleWork(t, store)
 		require.Equal(t, 1, after.sessions-before.sessions)
 		require.Equal(t, 1, after.tokens-before.tokens)
 		require.LessOrEqual(t, after.read-before.read, 10)
@@ -118,8 +118,8 @@ func TestLongFamily(t *testing.T) {
 	})
 }
 
-// lengthen gives a session of one generation so many more.
-func lengthen(t *testing.T, store *repo.Store, session repotest.Session, generations int) {
+// lengthenFamily gives a session of one generation so many more.
+func lengthenFamily(t *testing.T, store *repo.Store, session repotest.Session, generations int) {
 	t.Helper()
 	_, err := store.DB().ExecContext(t.Context(), `
 		WITH new AS (
@@ -142,7 +142,7 @@ func lengthen(t *testing.T, store *repo.Store, session repotest.Session, generat
 // read, by index or otherwise.
 type tupleCounts struct{ sessions, tokens, read int }
 
-func work(t *testing.T, store *repo.Store) tupleCounts {
+func tupleWork(t *testing.T, store *repo.Store) tupleCounts {
 	t.Helper()
 	var n tupleCounts
 	require.NoError(t, store.DB().QueryRowContext(t.Context(), `

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+)
+
+// benchOptions are the flags of bench.
+type benchOptions struct {
+	operations  []string
+	concurrency []int
+	tableSize   int
+	duration    time.Duration
+	pairs       int
+	pgbench     bool
+}
+
+func (a *app) benchCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "bench",
+		Usage: "measure what a database can do",
+		Description: `It makes a database of its own beside yours, which needs the right to CREATE DATABASE, fills it, measures, and drops it.
+Without a database it starts a private PostgreSQL, with fsync on. Everything else that the server does meanwhile is measured
+with it, WAL above all.
+
+Where pgbench is installed, exchange and rotate are compared with it, in alternating runs: with the very same function called
+in the simple protocol ("of function", what Go costs), and with the limit, one prepared statement that does the bare work on
+the four plain tables ("of limit", what the promises cost). Both are medians over the pairs.
+
+Examples:
+  gptoauth bench
+  gptoauth bench --operations rotate --concurrency 1,8,32 --duration 10s --pairs 9
+  gptoauth bench --table-size 1000000 --pgbench=false --json > large.json`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "operations", Value: strings.Join(benchOperationNames(), ","), Usage: "what to measure, separated by commas"},
+			&cli.StringFlag{Name: "concurrency", Value: "1,8,32", Usage: "how many clients at once, one measurement each"},
+			&cli.IntFlag{Name: "table-size", Value: 10_000, Usage: "how many refresh tokens there are at the beginning"},
+			&cli.DurationFlag{Name: "duration", Value: 3 * time.Second, Usage: "how long one run takes"},
+			&cli.IntFlag{Name: "pairs", Value: 5, Usage: "how many alternating runs with pgbench"},
+			&cli.BoolFlag{Name: "pgbench", Value: true, Usage: "compare with pgbench where it is installed"},
+		},
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			options, err := parseBenchOptions(cmd)
+			if err != nil {
+				return err
+			}
+			return a.bench(ctx, options)
+		},
+	}
+}
+
+func parseBenchOptions(cmd *cli.Command) (benchOptions, error) {
+	o := benchOptions{
+		operations: strings.Split(cmd.String("operations"), ","),
+		tableSize:  cmd.Int("table-size"),
+		duration:   cmd.Duration("duration"),
+		pairs:      cmd.Int("pairs"),
+		pgbench:    cmd.Bool("pgbench"),
+	}
+	known := benchOperationNames()
+	for _, name := range o.operations {
+		if !slices.Contains(known, name) {
+			return o, usageErrorf("--operations wants some of %s", strings.Join(known, ","))
+		}
+	}
+	for text := range strings.SplitSeq(cmd.String("concurrency"), ",") {
+		clients, err := strconv.Atoi(text)
+		if err != nil || clients < 1 || clients > 1000 {
+			return o, usageErrorf("--concurrency wants numbers from 1 to 1000, separated by commas")
+		}
+		o.concurrency = append(o.concurrency, clients)
+	}
+	switch {
+	case o.tableSize < 0:
+		return o, usageErrorf("--table-size must not be negative")
+	case o.duration < 100*time.Millisecond || o.duration > 5*time.Minute: // codes live ten minutes
+		return o, usageErrorf("--duration must be between 100ms and 5m")
+	case o.pairs < 1:
+		return o, usageErrorf("--pairs must be at least 1")
+	}
+	return o, nil
+}
+
+// benchReport is what --json prints.
+type benchReport struct {
+	Server    benchServer   `json:"server"`
+	CPUs      int           `json:"cpus"` // of the client
+	TableSize int           `json:"table_size"`
+	Results   []benchResult `json:"results"`
+}
+
+// benchServer is what the figures depend on most.
+type benchServer struct {
+	Version           string `json:"version"`
+	Fsync             string `json:"fsync"`
+	SynchronousCommit string `json:"synchronous_commit"`
+	FullPageWrites    string `json:"full_page_writes"`
+	SharedBuffers     string `json:"shared_buffers"`
+}
+
+// benchResult is one operation at one concurrency.
+type benchResult struct {
+	Operation  string  `json:"operation"`
+	Clients    int     `json:"clients"`
+	Calls      int     `json:"calls"`
+	PerSecond  float64 `json:"per_second"`
+	P50MS      float64 `json:"p50_ms"`
+	P99MS      float64 `json:"p99_ms"`
+	RoundTrips float64 `json:"round_trips"`   // a call
+	Commits    float64 `json:"commits"`       // a call
+	WALBytes   float64 `json:"wal_bytes"`     // a call
+	Allocs     float64 `json:"client_allocs"` // a call
+	AllocBytes float64 `json:"client_alloc_bytes"`
+	CPUMicros  float64 `json:"client_cpu_us"` // a call; 0: not known on this system
+
+	// The medians of what the library reached of pgbench's throughput in the run beside it; null: not compared.
+	OfFunction *benchShare `json:"of_function"`
+	OfLimit    *benchShare `json:"of_limit"`
+}
+
+// benchShare is a ratio in each of the pairs.
+type benchShare struct {
+	Median float64   `json:"median"`
+	Pairs  []float64 `json:"pairs"`
+}
+
+func newBenchShare(pairs []float64) *benchShare {
+	if len(pairs) == 0 {
+		return nil
+	}
+	return &benchShare{Median: median(pairs), Pairs: pairs}
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+func (a *app) bench(ctx context.Context, options benchOptions) (err error) {
+	d, err := a.newBenchDatabase(ctx, options)
+	if d != nil {
+		defer func() { err = errors.Join(err, d.close(ctx)) }()
+	}
+	if err != nil {
+		return err
+	}
+	report := benchReport{CPUs: runtime.NumCPU(), TableSize: options.tableSize}
+	if report.Server, err = d.server(ctx); err != nil {
+		return err
+	}
+	for _, name := range options.operations {
+		for _, clients := range options.concurrency {
+			result, err := a.benchOne(ctx, d, benchOperations[name], clients, options)
+			if err != nil {
+				return fmt.Errorf("%s with %d clients: %w", name, clients, err)
+			}
+			report.Results = append(report.Results, result)
+		}
+	}
+	return a.show(report, func() { a.printBench(report) })
+}
+
+func (a *app) printBench(report benchReport) {
+	s := report.Server
+	a.printf("PostgreSQL %s, fsync %s, synchronous_commit %s, full_page_writes %s, shared_buffers %s; %d CPUs here, %d refresh tokens\n\n",
+		s.Version, s.Fsync, s.SynchronousCommit, s.FullPageWrites, s.SharedBuffers, report.CPUs, report.TableSize)
+	rows := make([][]cell, len(report.Results))
+	for i, r := range report.Results {
+		for _, text := range []string{
+			r.Operation, strconv.Itoa(r.Clients), fmt.Sprintf("%.0f", r.PerSecond), fmt.Sprintf("%.2f", r.P50MS), fmt.Sprintf("%.2f", r.P99MS),
+			fmt.Sprintf("%.2f", r.RoundTrips), fmt.Sprintf("%.2f", r.Commits), fmt.Sprintf("%.0f", r.WALBytes), fmt.Sprintf("%.0f", r.Allocs),
+			fmt.Sprintf("%.0f", r.CPUMicros), r.OfFunction.text(), r.OfLimit.text(),
+		} {
+			rows[i] = append(rows[i], cell{text: text})
+		}
+	}
+	a.table([]string{
+		"operation", "clients", "calls/s", "p50 ms", "p99 ms", "round trips", "commits", "WAL bytes", "allocs", "CPU us", "of function", "of limit",
+	}, rows)
+	a.printf("\nRound trips, commits, WAL bytes, allocs and CPU are a call; allocs and CPU are the client's.\n")
+}
+
+func (s *benchShare) text() string {
+	if s == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", s.Median)
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gptoauth/gptoauth/repo/repotest"
+)
+
+// A short run of everything: it asserts that bench works and says what is known beforehand, not how fast anything is.
+func TestBench(t *testing.T) {
+	t.Parallel()
+	url := repotest.URL(t)
+	o := gptoauth(t, url, "bench", "--json", "--concurrency", "2", "--table-size", "400", "--duration", "1s", "--pairs", "1")
+	require.Equal(t, exitDone, o.code, o.stderr)
+	var report benchReport
+	require.NoError(t, json.Unmarshal([]byte(o.stdout), &report))
+	require.Len(t, report.Results, len(benchOperations))
+	_, err := exec.LookPath("pgbench")
+	for _, r := range report.Results {
+		require.Equal(t, 2, r.Clients)
+		require.Positive(t, r.Calls, r.Operation)
+		require.InDelta(t, r.PerSecond, float64(r.Calls), r.PerSecond, r.Operation)
+		require.GreaterOrEqual(t, r.P99MS, r.P50MS, r.Operation)
+		require.InDelta(t, 1, r.RoundTrips, 0, r.Operation)
+		require.Positive(t, r.Allocs, r.Operation)
+		if benchOperations[r.Operation].pgbench && err == nil {
+			require.NotNil(t, r.OfFunction, r.Operation)
+			require.Len(t, r.OfFunction.Pairs, 1)
+			require.Positive(t, r.OfFunction.Median)
+			require.Positive(t, r.OfLimit.Median)
+		} else {
+			require.Nil(t, r.OfFunction, r.Operation)
+		}
+	}
+	require.Contains(t, o.stderr, "rotate, 2 clients, run 1 of 1")
+	left := openTest(t, url)
+	var databases int
+	require.NoError(t, left.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_database WHERE datname LIKE 'gptoauth\\_bench\\_%'").Scan(&databases))
+	require.Zero(t, databases, "what it made is dropped")
+}
+
+func TestBenchUsage(t *testing.T) {
+	t.Parallel()
+	for flag, value := range map[string]string{
+		"--operations": "rotate,fly", "--concurrency": "0", "--table-size": "-1", "--duration": "1ms", "--pairs": "0",
+	} {
+		o := gptoauth(t, "postgres://127.0.0.1:1/app", "bench", flag, value)
+		require.Equal(t, exitUsage, o.code, flag)
+		require.Empty(t, o.stdout, flag)
+		require.Contains(t, o.stderr, flag)
+	}
+}
+
+func TestMedian(t *testing.T) {
+	t.Parallel()
+	require.InDelta(t, 2, median([]float64{3, 1, 2}), 0)
+	require.InDelta(t, 2.5, median([]float64{4, 1, 2, 3}), 0)
+}
