@@ -57,7 +57,7 @@ func (n naive) repeat(ctx context.Context, query string, args ...any) (repo.Outc
 }
 
 func (n naive) ask(ctx context.Context, query string, args []any) (repo.Outcome, repo.Grant, error) {
-	ctx, cancel := context.WithTimeout(ctx, patient.StatementTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	var answers []struct {
 		Outcome     repo.Outcome

@@ -34,6 +34,9 @@ func TestWithoutFault(t *testing.T) {
 	}
 }
 
+// hasty gives up an attempt while the network still swallows everything.
+var hasty = repo.Config{StatementTimeout: time.Second, Timeout: 2 * time.Minute}
+
 // network is a fault of the network between the store and the server.
 type network struct {
 	name  string
@@ -57,7 +60,7 @@ func TestNetwork(t *testing.T) {
 			direct := openDirect(t, databaseOf(server))
 			t.Run("TheStoreLosesNothing", func(t *testing.T) {
 				emptyTables(t, direct)
-				newCrowd(t, openStore(t, dsn, patient), crowdSize).suffer(t, direct, fault.inflict(proxy, dsn))
+				newCrowd(t, openStore(t, dsn, hasty), crowdSize).suffer(t, direct, fault.inflict(proxy, dsn))
 			})
 			if fault.loses {
 				t.Run("NaiveIsCaught", func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 )
 
 // patient is the configuration of stores whose server is away for longer than usual, on a machine that does much else.
-var patient = repo.Config{StatementTimeout: 2 * time.Second, Timeout: time.Minute}
+var patient = repo.Config{Timeout: 2 * time.Minute}
 
 // startServer starts a server of the test's own, with gptoauth's schema.
 func startServer(t testing.TB, options privatepg.Options) *privatepg.Server {
