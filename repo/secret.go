@@ -6,8 +6,11 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"hash/crc32"
+	"io"
 	"log/slog"
+	"strconv"
 	"strings"
 )
 
@@ -23,8 +26,15 @@ func (s Secret) String() string {
 	return string(s[:min(len(s), len(codePrefix))]) + "…"
 }
 
-// GoString is String, for %#v.
-func (s Secret) GoString() string { return `"` + s.String() + `"` }
+// Format implements fmt.Formatter with String, for every verb: with a wrong one, such as %d, package fmt would otherwise print
+// the value as it is.
+func (s Secret) Format(f fmt.State, verb rune) {
+	text := s.String()
+	if verb == 'q' || (verb == 'v' && f.Flag('#')) {
+		text = strconv.Quote(text)
+	}
+	_, _ = io.WriteString(f, text)
+}
 
 // LogValue implements slog.LogValuer with String.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/gptoauth/gptoauth/internal/invariants"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -47,8 +48,18 @@ func (c *crowd) compare(ctx context.Context, direct *repo.Store) (comparison, er
 	if found.other, err = appendTheft(ctx, direct, found.other); err != nil {
 		return found, err
 	}
-	found.contradictions, err = contradictions(ctx, direct.DB())
+	found.contradictions, err = contradictions(ctx, direct)
 	return found, err
+}
+
+// contradictions are of the database to itself.
+func contradictions(ctx context.Context, direct *repo.Store) ([]string, error) {
+	findings, err := invariants.Check(ctx, direct.DB())
+	texts := make([]string, len(findings))
+	for i, finding := range findings {
+		texts[i] = finding.String()
+	}
+	return texts, err
 }
 
 // storedSession is what the database has of a session.

@@ -82,7 +82,7 @@ func TestCutAtEveryByte(t *testing.T) {
 			t.Logf("%d calls, %d bytes to the server and %d back, cut at %d places", calls, lengths[upstream], lengths[downstream], cuts)
 			// An answer is sometimes a few bytes shorter, for times end in zeros that are not written.
 			require.GreaterOrEqual(t, cuts, calls-100)
-			found, err := contradictions(t.Context(), direct.DB())
+			found, err := contradictions(t.Context(), direct)
 			require.NoError(t, err)
 			require.Empty(t, found)
 			theft, err := appendTheft(t.Context(), direct, nil)

@@ -55,7 +55,7 @@ func startPooler(t *testing.T, server *privatepg.Server) *pooler {
 	_, port, _ := net.SplitHostPort(u.Host)
 	p.write(t, "users", fmt.Sprintf("\"postgres\" %q\n", password))
 	p.write(t, "pgbouncer.ini", fmt.Sprintf(`[databases]
-postgres = host=127.0.0.1 port=%d
+* = host=127.0.0.1 port=%d
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = %s
