@@ -139,7 +139,8 @@ func (r ExchangeResult) Err() error { return r.Outcome.err(Exchanged) }
 //   - [Ended]: this very call had succeeded, its answer was lost, and the session was ended before it was repeated.
 //
 // Each outcome but Unknown, Expired and Ended writes an audit event in the same transaction. The error is an
-// [*InputError] about UserAgent, or a [*DatabaseError]: the code is then as good as it was.
+// [*InputError] about UserAgent, or a [*DatabaseError]: the code is then as good as it was, unless the Effect is [Unsure]. In
+// that case it may be spent, and exchanging it once more would be a replay; let the client begin anew.
 func (a *AuthCodes) Exchange(ctx context.Context, params ExchangeParams) (ExchangeResult, error) {
 	if err := checkText("ExchangeParams.UserAgent", params.UserAgent, maxUserAgentLen); err != nil {
 		return ExchangeResult{}, err

@@ -53,8 +53,8 @@ func (e Effect) String() string {
 }
 
 // DatabaseError says that the database could not answer. A store that owns its transaction has by then repeated what is
-// NotDone or Unsure until the deadline. Answer the client with a 503, or with server_error; its code or token is as good
-// as it was.
+// NotDone or Unsure until the deadline. Answer the client with a 503, or with server_error. Its refresh token is as good as it
+// was, if Unsure within the grace period; so is its code, unless Unsure.
 type DatabaseError struct {
 	Op     string // such as "RefreshTokens.Rotate"
 	Effect Effect // what is known of what the call did

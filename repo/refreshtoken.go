@@ -221,8 +221,9 @@ type FamilyPage struct {
 	Next   string         // the cursor of the next page; empty if this is the last
 }
 
-// Family lists the generations of a session's refresh token, oldest first, a page at a time. A session that does not exist
-// has none. Bad params are an [*InputError]; any other error is a [*DatabaseError].
+// Family lists the generations of a session's refresh token, oldest first, a page at a time. It goes by their ids, in which the
+// application's clock has its place: where those of several machines disagree, RotatedTo says which follows which. A session that
+// does not exist has none. Bad params are an [*InputError]; any other error is a [*DatabaseError].
 func (t *RefreshTokens) Family(ctx context.Context, params FamilyParams) (FamilyPage, error) {
 	limit, err := pageLimit("FamilyParams.Limit", params.Limit)
 	if err != nil {

@@ -169,8 +169,13 @@ func hostOf(t testing.TB, dsn string) string {
 
 // turnTo sends everyone to another server.
 func (r *relay) turnTo(host string) {
-	r.mu.Lock()
-	r.target = host
-	r.mu.Unlock()
+	r.turnNewTo(host)
 	r.cutAll()
+}
+
+// turnNewTo sends those there who come from now on.
+func (r *relay) turnNewTo(host string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.target = host
 }
