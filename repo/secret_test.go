@@ -75,10 +75,10 @@ func TestSecret(t *testing.T) {
 		var log bytes.Buffer
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("rotated", "result", result, "token", result.RefreshToken)
 		slog.New(slog.NewTextHandler(&log, nil)).Info("rotated", "result", result, "token", result.RefreshToken)
-		printed := log.String()
 		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} { // the last is the wrong verb
-			printed += fmt.Sprintf(format, result) + fmt.Sprintf(format, result.RefreshToken)
+			fmt.Fprintf(&log, format+format, result, result.RefreshToken)
 		}
+		printed := log.String()
 		require.NotContains(t, printed, text[len(tokenPrefix):len(tokenPrefix)+8])
 		require.Contains(t, printed, "gptr_…")
 	})

@@ -121,9 +121,9 @@ func (c *client) signIn(ctx context.Context) {
 	case restart:
 		c.restarts++
 	case exchanged.Outcome != repo.Exchanged:
-		c.violation("the honest client's code is %s", exchanged.Outcome)
+		c.violationf("the honest client's code is %s", exchanged.Outcome)
 	case exchanged.ClerkUserID != c.user:
-		c.violation("the answer is another person's: %s instead of %s", exchanged.ClerkUserID, c.user)
+		c.violationf("the answer is another person's: %s instead of %s", exchanged.ClerkUserID, c.user)
 	default:
 		c.session = &session{id: exchanged.SessionID, tokens: []string{string(exchanged.RefreshToken)}}
 		c.sessions = append(c.sessions, c.session)
@@ -143,7 +143,7 @@ func (c *client) refreshTwice(ctx context.Context) {
 	one := c.present(ctx, presented)
 	group.Wait()
 	if c.accept(one) && other != nil && (other.Outcome != repo.Rotated && other.Outcome != repo.Retried || other.RefreshToken != one.RefreshToken) {
-		c.violation("of two requests with one token, one is %s and the other %s", one.Outcome, other.Outcome)
+		c.violationf("of two requests with one token, one is %s and the other %s", one.Outcome, other.Outcome)
 	}
 }
 
@@ -151,7 +151,7 @@ func (c *client) refreshTwice(ctx context.Context) {
 func (c *client) refreshLate(ctx context.Context) {
 	again := c.present(ctx, c.session.tokens[len(c.session.tokens)-2])
 	if again != nil && (again.Outcome != repo.Retried || string(again.RefreshToken) != c.session.current()) {
-		c.violation("the repeated request is %s", again.Outcome)
+		c.violationf("the repeated request is %s", again.Outcome)
 	}
 }
 
@@ -161,10 +161,10 @@ func (c *client) accept(rotated *repo.RotateResult) bool {
 	case rotated == nil:
 		return false
 	case rotated.Outcome != repo.Rotated && rotated.Outcome != repo.Retried:
-		c.violation("the honest client's token is %s", rotated.Outcome)
+		c.violationf("the honest client's token is %s", rotated.Outcome)
 		return false
 	case rotated.SessionID != c.session.id || rotated.ClerkUserID != c.user:
-		c.violation("the answer is another session's: %s", rotated.SessionID)
+		c.violationf("the answer is another session's: %s", rotated.SessionID)
 		return false
 	}
 	c.session.tokens = append(c.session.tokens, string(rotated.RefreshToken))
@@ -194,7 +194,7 @@ func (c *client) use(ctx context.Context) {
 		return err
 	})
 	if ok && !alive {
-		c.violation("the session is not alive")
+		c.violationf("the session is not alive")
 	}
 }
 
@@ -219,13 +219,13 @@ func (c *client) signOut(ctx context.Context) {
 	}
 	// Ended, if it is a repetition of what had been done.
 	if revoke && revoked.Outcome != repo.Revoked && revoked.Outcome != repo.Ended {
-		c.violation("the honest client's revocation is %s", revoked.Outcome)
+		c.violationf("the honest client's revocation is %s", revoked.Outcome)
 		return
 	}
 	over.ended = true
 	c.signOuts++
 	if rotated := c.present(ctx, token); rotated != nil && rotated.Outcome != repo.Ended {
-		c.violation("the token of an ended session is %s", rotated.Outcome)
+		c.violationf("the token of an ended session is %s", rotated.Outcome)
 	}
 	c.session = nil
 }
@@ -240,11 +240,11 @@ func (c *client) patiently(ctx context.Context, call func() error) bool {
 		}
 		failure, ok := errors.AsType[*repo.DatabaseError](err)
 		if ctx.Err() != nil {
-			c.violation("no answer within the time of a round: %v", err)
+			c.violationf("no answer within the time of a round: %v", err)
 			return false
 		}
 		if !ok || failure.Effect == repo.Refused {
-			c.violation("refused: %v", err)
+			c.violationf("refused: %v", err)
 			return false
 		}
 		c.failures.Add(1)
@@ -254,8 +254,8 @@ func (c *client) patiently(ctx context.Context, call func() error) bool {
 
 var tell sync.Mutex // of violations: refreshTwice has two at a time
 
-// violation tells what is wrong, and lets the client begin anew.
-func (c *client) violation(format string, args ...any) {
+// violationf tells what is wrong, and lets the client begin anew.
+func (c *client) violationf(format string, args ...any) {
 	tell.Lock()
 	defer tell.Unlock()
 	where := "no session"

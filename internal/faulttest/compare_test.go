@@ -23,7 +23,7 @@ type comparison struct {
 	contradictions []string // of the database to itself
 }
 
-func (c comparison) all() []string {
+func (c *comparison) all() []string {
 	return slices.Concat(c.lostSessions, c.lostTokens, c.revived, c.other, c.contradictions)
 }
 

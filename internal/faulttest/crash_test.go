@@ -41,7 +41,7 @@ func TestCrash(t *testing.T) {
 			})
 			t.Run("NaiveIsCaught", func(t *testing.T) {
 				emptyTables(t, direct)
-				naiveCrowd(store, crowdSize).sufferUntilCaught(t, direct, inflict)
+				naiveCrowd(store).sufferUntilCaught(t, direct, inflict)
 			})
 		})
 	}
@@ -71,7 +71,7 @@ func TestOutOfConnections(t *testing.T) {
 		before := logged(t, server, refusal)
 		hog := openPool(t, databaseOf(server), patient, repo.PoolConfig{MaxConns: 40, ApplicationName: hogName})
 		for range 40 {
-			go hog.DB().ExecContext(t.Context(), "SELECT pg_sleep(60)") //nolint:errcheck // half of them are refused
+			go hog.DB().ExecContext(t.Context(), "SELECT pg_sleep(60)") // half of them are refused
 		}
 		require.Eventually(t, func() bool {
 			terminate(t, direct, crowdName)
@@ -111,7 +111,7 @@ func TestTimeouts(t *testing.T) {
 				before := logged(t, server, test.reason)
 				tx, err := direct.DB().BeginTx(t.Context(), nil)
 				require.NoError(t, err)
-				defer tx.Rollback() //nolint:errcheck // nothing was written
+				defer tx.Rollback()
 				_, err = tx.ExecContext(t.Context(), "LOCK TABLE public.gpt_sessions IN ACCESS EXCLUSIVE MODE")
 				require.NoError(t, err)
 				require.Eventually(t, func() bool { return logged(t, server, test.reason) >= before+crowdSize },

@@ -65,9 +65,9 @@ func (c *crowd) during(t testing.TB, fault func()) {
 	})
 	defer finish() // whatever the fault does to the test
 
-	c.awaitSteps(t, ctx, 3)
+	c.awaitSteps(ctx, t, 3)
 	fault()
-	c.awaitSteps(t, ctx, 3)
+	c.awaitSteps(ctx, t, 3)
 	finish()
 }
 
@@ -82,7 +82,7 @@ func (c *client) stepAnew(ctx context.Context) {
 }
 
 // awaitSteps waits until each client has done so many things more.
-func (c *crowd) awaitSteps(t testing.TB, ctx context.Context, more int64) {
+func (c *crowd) awaitSteps(ctx context.Context, t testing.TB, more int64) {
 	t.Helper()
 	goals := make([]int64, len(c.clients))
 	for i, client := range c.clients {

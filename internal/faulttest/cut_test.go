@@ -2,6 +2,7 @@ package faulttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -172,7 +173,7 @@ func (c conversation) cutAt(ctx context.Context, relay *relay, store, direct *re
 		return made, err
 	}
 	if !looked.Active {
-		return made, fmt.Errorf("what was acknowledged is not there")
+		return made, errors.New("what was acknowledged is not there")
 	}
 	family, err := direct.RefreshTokens.Family(ctx, repo.FamilyParams{SessionID: grant.SessionID})
 	if err != nil {

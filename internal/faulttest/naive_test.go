@@ -13,9 +13,9 @@ import (
 
 // naiveCrowd is the negative control: clients whose store repeats a call, too, when no answer came, but draws a new token for
 // what may have been done already. Without faults nothing is wrong with it.
-func naiveCrowd(store *repo.Store, size int) *crowd {
+func naiveCrowd(store *repo.Store) *crowd {
 	c := &crowd{}
-	for i := range size {
+	for i := range crowdSize {
 		client := newClient(store, 0, uint64(i))
 		client.plain = true
 		client.exchange = naive{store}.exchange

@@ -25,7 +25,7 @@ func TestWithoutFault(t *testing.T) {
 	direct := openDirect(t, databaseOf(server))
 	for name, crowd := range map[string]*crowd{
 		"TheStore": newCrowd(t, openStore(t, databaseOf(server), patient), crowdSize),
-		"Naive":    naiveCrowd(openStore(t, databaseOf(server), patient), crowdSize),
+		"Naive":    naiveCrowd(openStore(t, databaseOf(server), patient)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			emptyTables(t, direct)
@@ -65,7 +65,7 @@ func TestNetwork(t *testing.T) {
 			if fault.loses {
 				t.Run("NaiveIsCaught", func(t *testing.T) {
 					emptyTables(t, direct)
-					naiveCrowd(openStore(t, dsn, patient), crowdSize).sufferUntilCaught(t, direct, fault.inflict(proxy, dsn))
+					naiveCrowd(openStore(t, dsn, patient)).sufferUntilCaught(t, direct, fault.inflict(proxy, dsn))
 				})
 			}
 		})
@@ -119,7 +119,7 @@ func TestHalfDelivered(t *testing.T) {
 	})
 	t.Run("NaiveIsCaught", func(t *testing.T) {
 		emptyTables(t, direct)
-		naiveCrowd(openStore(t, dsn, patient), crowdSize).sufferUntilCaught(t, direct, inflict)
+		naiveCrowd(openStore(t, dsn, patient)).sufferUntilCaught(t, direct, inflict)
 	})
 }
 

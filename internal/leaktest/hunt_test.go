@@ -50,7 +50,7 @@ func (h *hunt) bytes(what string, raw []byte) {
 	h.forms[strings.ToUpper(hex.EncodeToString(raw))] = what + ", in hex"
 	h.forms[base64.RawStdEncoding.EncodeToString(raw)] = what + ", in base64"
 	h.forms[base64.RawURLEncoding.EncodeToString(raw)] = what + ", in base64url"
-	h.forms[fmt.Sprint(raw)] = what + ", as a list of numbers"
+	h.forms[fmt.Sprintf("%d", raw)] = what + ", as a list of numbers"
 }
 
 // in lists what is found in a text, by its name.

@@ -24,8 +24,8 @@ const (
 
 // confidence is what the program and no one else may know.
 type confidence struct {
-	Grants  []string // codes and tokens
-	Secrets []string // verifiers and the like
+	Grants  []string `json:"grants"`  // codes and tokens
+	Secrets []string `json:"secrets"` // verifiers and the like
 }
 
 // program is a host that logs and prints whatever it can get hold of.
@@ -127,7 +127,7 @@ func (p *program) failEverything(db *bun.DB) {
 	session := p.session(repo.IssueParams{})
 	verifier := repotest.NewVerifier()
 	p.told.Secrets = append(p.told.Secrets, verifier)
-	fail := func(name string, ctx context.Context) {
+	fail := func(ctx context.Context, name string) {
 		for _, call := range calls(p.store, session, verifier) {
 			value, err := call.make(ctx)
 			p.tell(name+": "+call.name, value, err)
@@ -141,7 +141,7 @@ func (p *program) failEverything(db *bun.DB) {
 		}
 	}
 	rename("", "_gone")
-	fail("no tables", p.t.Context())
+	fail(p.t.Context(), "no tables")
 	rename("_gone", "")
 
 	tx, err := db.BeginTx(p.t.Context(), nil)
@@ -150,7 +150,7 @@ func (p *program) failEverything(db *bun.DB) {
 	require.NoError(p.t, err)
 	ctx, cancel := context.WithTimeout(p.t.Context(), 5*time.Second)
 	defer cancel()
-	fail("locked", ctx)
+	fail(ctx, "locked")
 	require.NoError(p.t, tx.Rollback())
 
 	closed, err := repo.Open(p.t.Context(), os.Getenv(dsnVariable), repo.PoolConfig{})
@@ -160,7 +160,7 @@ func (p *program) failEverything(db *bun.DB) {
 	defer func() { p.store = store }()
 	p.store, err = repo.New(closed, repo.Config{Timeout: 10 * time.Millisecond})
 	require.NoError(p.t, err)
-	fail("closed", p.t.Context())
+	fail(p.t.Context(), "closed")
 }
 
 // tell shows what a call has answered, and keeps in mind what of it is secret.
