@@ -33,8 +33,7 @@ const (
 type GrantParams struct {
 	Role string // that exists, and neither owns the tables nor is one of Supabase's API
 
-	// Erase also grants the function that erases a person. A grant without it leaves that function as it is, so that
-	// whoever grants again after migrating does not take it away.
+	// Erase also grants the function that erases a person. A grant without it takes that function away.
 	Erase bool
 
 	// Revoke takes everything away instead, also what others have granted on the tables and functions.

@@ -1,10 +1,14 @@
 package migrations_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,6 +21,27 @@ import (
 var appFunctions = []string{
 	"gpt_append_events_v1", "gpt_end_session_v1", "gpt_end_sessions_v1", "gpt_end_user_v1", "gpt_exchange_code_v1",
 	"gpt_issue_code_v1", "gpt_revoke_refresh_token_v1", "gpt_rotate_refresh_token_v1", "gpt_touch_session_v1",
+}
+
+// methods are those that runEverything uses. A new one has to be put into it, and here.
+var methods = []string{
+	"AuthCodes.Exchange", "AuthCodes.Issue",
+	"Events.All", "Events.Append", "Events.Count", "Events.Follow", "Events.List",
+	"RefreshTokens.Family", "RefreshTokens.Find", "RefreshTokens.Get", "RefreshTokens.Lookup", "RefreshTokens.Revoke", "RefreshTokens.Rotate",
+	"Sessions.Active", "Sessions.End", "Sessions.EndAll", "Sessions.Get", "Sessions.List", "Sessions.Touch",
+}
+
+func TestRunEverythingIsEverything(t *testing.T) {
+	t.Parallel()
+	var found []string
+	for _, repository := range []reflect.Type{
+		reflect.TypeFor[*repo.AuthCodes](), reflect.TypeFor[*repo.Events](), reflect.TypeFor[*repo.RefreshTokens](), reflect.TypeFor[*repo.Sessions](),
+	} {
+		for method := range repository.Methods() {
+			found = append(found, repository.Elem().Name()+"."+method.Name)
+		}
+	}
+	require.Equal(t, methods, found)
 }
 
 // runEverything uses every method of the store but those that purge and erase.
@@ -37,9 +62,19 @@ func runEverything(t *testing.T, store *repo.Store) repotest.Session {
 	got, err := store.Sessions.Get(ctx, s.SessionID)
 	require.NoError(t, err)
 	require.True(t, got.Alive)
+	token, err := store.RefreshTokens.Get(ctx, s.RefreshTokenID)
+	require.NoError(t, err)
+	require.Equal(t, s.SessionID, token.SessionID)
+	sum := sha256.Sum256([]byte(s.Tokens[0]))
+	tokens, err := store.RefreshTokens.Find(ctx, repo.TokenFindParams{HashPrefix: hex.EncodeToString(sum[:])})
+	require.NoError(t, err)
+	require.Len(t, tokens, 1)
 	sessions, err := store.Sessions.List(ctx, repo.SessionListParams{ClerkUserID: s.ClerkUserID})
 	require.NoError(t, err)
 	require.Len(t, sessions.Sessions, 1)
+	sessions, err = store.Sessions.List(ctx, repo.SessionListParams{Everyone: true, AliveOnly: true})
+	require.NoError(t, err)
+	require.NotEmpty(t, sessions.Sessions)
 	active, err := store.Sessions.Active(ctx, s.SessionID)
 	require.NoError(t, err)
 	require.True(t, active)
@@ -50,6 +85,19 @@ func runEverything(t *testing.T, store *repo.Store) repotest.Session {
 	events, err := store.Events.List(ctx, repo.EventListParams{ClerkUserID: s.ClerkUserID})
 	require.NoError(t, err)
 	require.Len(t, events.Events, 5)
+	filter := repo.EventListParams{ClerkUserID: s.ClerkUserID, Types: []string{"job_search", repo.EventAuthorize}}
+	counts, err := store.Events.Count(ctx, repo.EventCountParams{Filter: filter, Bucket: time.Hour})
+	require.NoError(t, err)
+	require.NotEmpty(t, counts)
+	for _, err := range store.Events.All(ctx, filter) {
+		require.NoError(t, err)
+	}
+	filter.Since = time.Now().Add(-time.Hour)
+	for event, err := range store.Events.Follow(ctx, repo.FollowParams{Filter: filter}) {
+		require.NoError(t, err)
+		require.Equal(t, repo.EventAuthorize, event.Type)
+		break
+	}
 
 	// Every way to end one, on sessions of other people.
 	other := repotest.NewSession(t, store, repo.IssueParams{}, 0)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gptoauth/gptoauth/migrations"
 	"github.com/gptoauth/gptoauth/repo"
+	"github.com/gptoauth/gptoauth/repo/repotest"
 )
 
 // TestGrantTakesAwayWhatTheRoleHadBefore: GRANT ALL is in many a tutorial.
@@ -68,14 +69,11 @@ func TestGrantAndRevoke(t *testing.T) {
 	exec(t, w.super, "DROP ROLE "+first)
 }
 
-// TestGrantOfErasing is about a function of that name, whichever migration adds it.
 func TestGrantOfErasing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	exec(t, w.owner, `CREATE FUNCTION public.gpt_erase_test_v1() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog AS '';
-		REVOKE ALL ON FUNCTION public.gpt_erase_test_v1() FROM PUBLIC`)
 	role, db := w.newRole(t)
-	const call = "SELECT public.gpt_erase_test_v1()"
+	store := must(repo.New(db, repo.Config{}))
 	erases := func() bool {
 		grantees, err := migrations.Grantees(t.Context(), w.owner)
 		require.NoError(t, err)
@@ -85,15 +83,25 @@ func TestGrantOfErasing(t *testing.T) {
 	}
 
 	w.grant(t, migrations.GrantParams{Role: role})
-	require.Equal(t, insufficientPrivilege, stateOf(t, db, call))
+	user := repotest.NewSession(t, store, repo.IssueParams{}, 1).ClerkUserID
+	_, err := store.EraseUser(t.Context(), user)
+	require.ErrorContains(t, err, insufficientPrivilege)
 	require.False(t, erases())
 	w.grant(t, migrations.GrantParams{Role: role, Erase: true})
-	require.Equal(t, "00000", stateOf(t, db, call))
-	w.grant(t, migrations.GrantParams{Role: role})
-	require.Equal(t, "00000", stateOf(t, db, call), "granting again does not take it away")
+	erased, err := store.EraseUser(t.Context(), user)
+	require.NoError(t, err)
+	require.Equal(t, 2, erased.Tokens)
 	require.True(t, erases())
-	w.grant(t, migrations.GrantParams{Role: role, Revoke: true})
-	require.Equal(t, insufficientPrivilege, stateOf(t, db, call))
+	exec(t, w.owner, `CREATE FUNCTION public.gpt_erase_user_v2() RETURNS void LANGUAGE sql SECURITY DEFINER AS '';
+		REVOKE ALL ON FUNCTION public.gpt_erase_user_v2() FROM PUBLIC`)
+	grantees, err := migrations.Grantees(t.Context(), w.owner)
+	require.NoError(t, err)
+	require.Equal(t, []string{"grant EXECUTE on function public.gpt_erase_user_v2() to " + role}, grantees[0].Missing, "a newer one is due")
+	w.grant(t, migrations.GrantParams{Role: role})
+	exec(t, w.owner, "DROP FUNCTION public.gpt_erase_user_v2()")
+	require.False(t, erases(), "a grant without it takes it away")
+	_, err = store.EraseUser(t.Context(), user)
+	require.ErrorContains(t, err, insufficientPrivilege)
 }
 
 func TestGrantRefuses(t *testing.T) {

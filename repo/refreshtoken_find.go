@@ -77,11 +77,12 @@ func (t *RefreshTokens) hashColumn(ctx context.Context) (bun.Safe, error) {
 }
 
 // hexOrderQuery asks whether the collation of the column puts every one and two digits, and what may follow f, in the order
-// of their bytes. Collations know no letters of three hex digits. The empty first branch lends its collation to the rest.
+// of their bytes. Collations know no letters of three hex digits. Types are
+// qualified because a temporary one of that name would come first. The empty first branch lends its collation to the rest.
 const hexOrderQuery = `
 SELECT bool_and(ordered)
   FROM (SELECT hex > lag(hex) OVER (ORDER BY hex COLLATE "C") AS ordered
           FROM (SELECT token_hash FROM public.gpt_refresh_tokens WHERE false
                  UNION ALL
-                SELECT a || b FROM unnest('{0,1,2,3,4,5,6,7,8,9,a,b,c,d,e,f}'::text[]) AS a,
-                                   unnest('{"",0,1,2,3,4,5,6,7,8,9,a,b,c,d,e,f,g}'::text[]) AS b) AS digits (hex)) AS pairs`
+                SELECT a || b FROM unnest('{0,1,2,3,4,5,6,7,8,9,a,b,c,d,e,f}'::pg_catalog.text[]) AS a,
+                                   unnest('{"",0,1,2,3,4,5,6,7,8,9,a,b,c,d,e,f,g}'::pg_catalog.text[]) AS b) AS digits (hex)) AS pairs`

@@ -23,8 +23,8 @@ func (a *app) grantCommand() *cli.Command {
 whether the schema is up to date. It cannot write a table, so that it cannot rewrite the audit trail, revive what has
 ended, or read an authorization code. Rights on gptoauth's tables and functions that it had before are taken away.
 
-Run it again after gptoauth migrate up, because new functions are granted to no one. Without --erase it leaves the right to
-erase persons as it is. Neither the owner of the tables nor a role of Supabase's API can be ROLE.
+Run it again, with the same flags, after gptoauth migrate up, which says when that is due: new functions are granted to no
+one. Neither the owner of the tables nor a role of Supabase's API can be ROLE.
 
 Examples:
   gptoauth migrate up && gptoauth migrate grant auth_server

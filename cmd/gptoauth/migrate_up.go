@@ -67,7 +67,12 @@ func (a *app) sayWhoLacksRights(ctx context.Context, db *bun.DB) {
 	}
 	for _, grantee := range grantees {
 		if n := len(grantee.Missing); n > 0 {
-			a.progressf("the role %s lacks %s: gptoauth migrate grant gives them", printable(grantee.Role), count(n, "right"))
+			flag := ""
+			if grantee.Erase {
+				flag = "--erase "
+			}
+			role := printable(grantee.Role)
+			a.progressf("the role %s lacks %s: gptoauth migrate grant %s%s", role, count(n, "right"), flag, role)
 		}
 	}
 }

@@ -4,7 +4,7 @@ DO $gptoauth_grant$
 DECLARE
     v_name   text := @role@;
     v_revoke boolean := @revoke@; -- take all away instead
-    v_erase  boolean := @erase@;  -- also the function that erases a person
+    v_erase  boolean := @erase@;  -- and the function that erases a person
     v_owner  oid;
     v_role   record;
     v_item   record;
@@ -41,7 +41,6 @@ BEGIN
         SELECT format('FUNCTION %s', p.oid::regprocedure)
           FROM pg_catalog.pg_proc AS p
          WHERE p.pronamespace = 'public'::regnamespace AND p.proname ~ '^gpt_' AND p.proowner = v_owner
-           AND (v_revoke OR p.proname !~ '^gpt_erase_') -- that one is given and taken by name only
     LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %I', v_item.object, v_role.rolname);
     END LOOP;

@@ -1,5 +1,5 @@
 -- What each application role should have, a line as describe.sql writes it, and whether it has it. Erasing is optional, so
--- it is listed only where it is there. Run with an empty search_path.
+-- it is listed only for those who have some function for it. Run with an empty search_path.
 WITH grantable AS (
 @grantable@), grantee AS (
     SELECT DISTINCT r.oid, r.rolname
@@ -13,9 +13,10 @@ SELECT r.rolname::text, format('grant SELECT on column %s.%I to %s', g.relation:
   FROM grantee AS r CROSS JOIN grantable AS g CROSS JOIN LATERAL unnest(g.columns) AS a (column_name)
 UNION ALL
 SELECT r.rolname, format('grant EXECUTE on function %s to %s', g.function::regprocedure, r.rolname),
-       has_function_privilege(r.oid, g.function, 'EXECUTE'), g.erases
+       has_function_privilege(r.oid, g.function, 'EXECUTE') AS present, g.erases
   FROM grantee AS r CROSS JOIN grantable AS g
- WHERE g.function IS NOT NULL AND (NOT g.erases OR has_function_privilege(r.oid, g.function, 'EXECUTE'))
+ WHERE g.function IS NOT NULL
+   AND (NOT g.erases OR EXISTS (SELECT FROM grantable AS e WHERE e.erases AND has_function_privilege(r.oid, e.function, 'EXECUTE')))
 UNION ALL
 SELECT r.rolname,
        format('policy gpt_app_read on %s PERMISSIVE r TO %s USING (true) WITH CHECK ()', g.relation::regclass,
