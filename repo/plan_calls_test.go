@@ -14,7 +14,7 @@ import (
 // plannedCall is a call of the library, which takes one way through its functions.
 type plannedCall struct {
 	name  string
-	sorts bool // what it ends, which is what it was asked for
+	sorts bool // what it ends, which is what it was asked for, or a constant
 	do    func(t *testing.T, store *repo.Store)
 }
 
@@ -65,6 +65,11 @@ func changingCalls() []plannedCall {
 			require.NoError(t, err)
 			require.Equal(t, repo.EndedResult{Sessions: 1}, result)
 		}},
+		{name: "EraseUser", sorts: true, do: func(t *testing.T, store *repo.Store) {
+			session := repotest.NewUser(t, store, 10)
+			_, err := store.EraseUser(t.Context(), session.ClerkUserID)
+			require.NoError(t, err)
+		}},
 		{name: "Append", do: func(t *testing.T, store *repo.Store) {
 			repotest.NewUser(t, store, 10)
 		}},
@@ -96,6 +101,13 @@ func readingCalls() []plannedCall {
 		{name: "Active", do: func(t *testing.T, store *repo.Store) {
 			session := repotest.NewSession(t, store, repo.IssueParams{}, 0)
 			requireAlive(t, store, session.SessionID, true)
+		}},
+		{name: "RefreshTokens.Get and Find", sorts: true, do: func(t *testing.T, store *repo.Store) {
+			session := repotest.NewSession(t, store, repo.IssueParams{}, 0)
+			_, err := store.RefreshTokens.Get(t.Context(), session.RefreshTokenID)
+			require.NoError(t, err)
+			_, err = store.RefreshTokens.Find(t.Context(), repo.TokenFindParams{HashPrefix: "abcd"})
+			require.NoError(t, err)
 		}},
 		{name: "Lookup", do: func(t *testing.T, store *repo.Store) {
 			session := repotest.NewSession(t, store, repo.IssueParams{}, 0)

@@ -114,7 +114,7 @@ func explaining(t *testing.T, dsn, mode string) *explained {
 	return e
 }
 
-var literal = regexp.MustCompile(`'(?:[^']|'')*'`)
+var literal = regexp.MustCompile(`E?'(?:[^']|'')*'`)
 
 // prepared is the plan of a statement for any value of its literals, as if it had been prepared. The library sends none that
 // way, so that such a plan may take what is best for most people; it may not read a whole table.

@@ -161,7 +161,11 @@ func (a *app) bench(ctx context.Context, options benchOptions) (err error) {
 		return err
 	}
 	for _, name := range options.operations {
-		for _, clients := range options.concurrency {
+		concurrency := options.concurrency
+		if benchOperations[name].alone {
+			concurrency = []int{1}
+		}
+		for _, clients := range concurrency {
 			result, err := a.benchOne(ctx, d, benchOperations[name], clients, options)
 			if err != nil {
 				return fmt.Errorf("%s with %d clients: %w", name, clients, err)
@@ -189,7 +193,7 @@ func (a *app) printBench(report benchReport) {
 	a.table([]string{
 		"operation", "clients", "calls/s", "p50 ms", "p99 ms", "round trips", "commits", "WAL bytes", "allocs", "CPU us", "of function", "of limit",
 	}, rows)
-	a.printf("\nRound trips, commits, WAL bytes, allocs and CPU are a call; allocs and CPU are the client's.\n")
+	a.printf("\nRound trips, commits, WAL bytes, allocs and CPU are a call; allocs and CPU are the client's. For purge a call is a row.\n")
 }
 
 func (s *benchShare) text() string {

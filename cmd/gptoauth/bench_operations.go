@@ -5,11 +5,14 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	mathrand "math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/uptrace/bun"
 
 	"github.com/gptoauth/gptoauth/repo"
 )
@@ -22,14 +25,15 @@ const (
 	benchSessions = 50
 )
 
-// benchStep is one call. more is false when there is nothing left to call with.
-type benchStep func(ctx context.Context, store *repo.Store) (more bool, err error)
+// benchStep is one call. It returns for how much it counts, 0 when there is nothing left to call with.
+type benchStep func(ctx context.Context, store *repo.Store) (done int, err error)
 
 // benchOperation prepares the steps of one client, over a store that is not measured.
 type benchOperation struct {
 	name    string
 	prepare func(ctx context.Context, store *repo.Store, duration time.Duration) (benchStep, error)
 	pgbench bool // there are scripts for it
+	alone   bool // it excludes itself, so that one client is as good as many
 }
 
 var benchOperations = map[string]benchOperation{
@@ -52,6 +56,7 @@ var benchOperations = map[string]benchOperation{
 			Type: "job_search", ClerkUserID: grant.ClerkUserID, ClientID: benchClient, SessionID: grant.SessionID, Metadata: []byte(`{"query": "go"}`),
 		})
 	})},
+	"purge": {name: "purge", prepare: preparePurge, alone: true},
 }
 
 func benchOperationNames() []string {
@@ -95,11 +100,14 @@ func prepareExchange(ctx context.Context, store *repo.Store, duration time.Durat
 		}
 		requests = append(requests, request)
 	}
-	return func(ctx context.Context, store *repo.Store) (bool, error) {
+	return func(ctx context.Context, store *repo.Store) (int, error) {
 		last := len(requests) - 1
+		if last < 0 {
+			return 0, nil
+		}
 		result, err := store.AuthCodes.Exchange(ctx, requests[last])
 		requests = requests[:last]
-		return last > 0, orUnexpected(err, result.Outcome == repo.Exchanged, string(result.Outcome))
+		return 1, orUnexpected(err, result.Outcome == repo.Exchanged, string(result.Outcome))
 	}, nil
 }
 
@@ -109,10 +117,10 @@ func prepareRotate(ctx context.Context, store *repo.Store, _ time.Duration) (ben
 		return nil, err
 	}
 	request := repo.RotateParams{RefreshToken: string(grant.RefreshToken), ClientID: benchClient}
-	return func(ctx context.Context, store *repo.Store) (bool, error) {
+	return func(ctx context.Context, store *repo.Store) (int, error) {
 		result, err := store.RefreshTokens.Rotate(ctx, request)
 		request.RefreshToken = string(result.RefreshToken)
-		return true, orUnexpected(err, result.Outcome == repo.Rotated, string(result.Outcome))
+		return 1, orUnexpected(err, result.Outcome == repo.Rotated, string(result.Outcome))
 	}, nil
 }
 
@@ -126,8 +134,28 @@ func onSessions(do func(ctx context.Context, store *repo.Store, grant repo.Grant
 				return nil, err
 			}
 		}
-		return func(ctx context.Context, store *repo.Store) (bool, error) {
-			return true, do(ctx, store, grants[mathrand.IntN(len(grants))]) //nolint:gosec // which does not matter
+		return func(ctx context.Context, store *repo.Store) (int, error) {
+			return 1, do(ctx, store, grants[mathrand.IntN(len(grants))]) //nolint:gosec // which does not matter
 		}, nil
 	}
+}
+
+// preparePurge makes events that are old enough. A call of purge counts for each row that it deletes.
+func preparePurge(ctx context.Context, store *repo.Store, duration time.Duration) (benchStep, error) {
+	_, err := store.DB().ExecContext(ctx, `
+		INSERT INTO public.gpt_oauth_events (id, event_type, clerk_user_id, created_at)
+		SELECT gen_random_uuid(), 'job_search', 'user_' || md5(g::text), now() - interval '500 days' + g * interval '1 ms'
+		  FROM generate_series(1, ?) AS g`, int(20_000*duration.Seconds())+1)
+	return func(ctx context.Context, store *repo.Store) (int, error) {
+		db, ok := store.DB().(*bun.DB)
+		if !ok {
+			return 0, errors.ErrUnsupported
+		}
+		janitor, err := repo.NewJanitor(db, repo.JanitorConfig{})
+		if err != nil {
+			return 0, err
+		}
+		purged, err := janitor.Purge(ctx)
+		return purged.Codes + purged.Sessions + purged.Tokens + purged.Nonces + purged.Events, err
+	}, err
 }

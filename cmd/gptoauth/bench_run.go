@@ -16,6 +16,7 @@ import (
 // benchTally adds up the runs of one operation at one concurrency.
 type benchTally struct {
 	latencies []time.Duration
+	calls     int
 	elapsed   time.Duration
 	wal       float64
 	commits   float64
@@ -137,6 +138,7 @@ func (t *benchTally) measure(ctx context.Context, store *repo.Store, steps []ben
 	for i := range latencies {
 		latencies[i] = make([]time.Duration, 0, 1<<14) // growing it would be an allocation of the benchmark's own
 	}
+	counts := make([]int, len(steps))
 	var before, after runtime.MemStats
 	group, ctx := errgroup.WithContext(ctx)
 	runtime.GC()
@@ -144,13 +146,14 @@ func (t *benchTally) measure(ctx context.Context, store *repo.Store, steps []ben
 	cpu, begin := processCPU(), time.Now()
 	for i, step := range steps {
 		group.Go(func() error {
-			for more := true; more && time.Since(begin) < duration; {
+			for time.Since(begin) < duration {
 				start := time.Now()
-				var err error
-				if more, err = step(ctx, store); err != nil {
+				done, err := step(ctx, store)
+				if err != nil || done == 0 {
 					return err
 				}
 				latencies[i] = append(latencies[i], time.Since(start))
+				counts[i] += done
 			}
 			return nil
 		})
@@ -162,19 +165,21 @@ func (t *benchTally) measure(ctx context.Context, store *repo.Store, steps []ben
 	t.elapsed += elapsed
 	t.mallocs += after.Mallocs - before.Mallocs
 	t.bytes += after.TotalAlloc - before.TotalAlloc
-	all := slices.Concat(latencies...)
-	t.latencies = append(t.latencies, all...)
-	return len(all), elapsed, err
+	t.latencies = append(t.latencies, slices.Concat(latencies...)...)
+	for _, n := range counts {
+		calls += n
+	}
+	t.calls += calls
+	return calls, elapsed, err
 }
 
 func (t *benchTally) result(operation string, clients int) benchResult {
 	slices.Sort(t.latencies)
-	calls := len(t.latencies)
-	n := float64(max(calls, 1))
+	n := float64(max(t.calls, 1))
 	return benchResult{
 		Operation:  operation,
 		Clients:    clients,
-		Calls:      calls,
+		Calls:      t.calls,
 		PerSecond:  n / t.elapsed.Seconds(),
 		P50MS:      t.quantile(0.50),
 		P99MS:      t.quantile(0.99),
@@ -214,10 +219,14 @@ func (d *benchDatabase) roundTrips(ctx context.Context, op benchOperation) (floa
 		return 0, err
 	}
 	calls := 0
-	for more := true; more && calls < 10; calls++ {
-		if more, err = steps[0](ctx, store); err != nil {
+	for range 10 {
+		done, err := steps[0](ctx, store)
+		if err != nil {
 			return 0, err
 		}
+		if calls += done; done == 0 {
+			break
+		}
 	}
-	return float64(queries.n.Load()) / float64(calls), nil
+	return float64(queries.n.Load()) / float64(max(calls, 1)), nil
 }

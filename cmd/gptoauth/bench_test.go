@@ -21,11 +21,16 @@ func TestBench(t *testing.T) {
 	require.Len(t, report.Results, len(benchOperations))
 	_, err := exec.LookPath("pgbench")
 	for _, r := range report.Results {
-		require.Equal(t, 2, r.Clients)
 		require.Positive(t, r.Calls, r.Operation)
-		require.InDelta(t, r.PerSecond, float64(r.Calls), r.PerSecond, r.Operation)
+		require.Positive(t, r.PerSecond, r.Operation)
 		require.GreaterOrEqual(t, r.P99MS, r.P50MS, r.Operation)
-		require.InDelta(t, 1, r.RoundTrips, 0, r.Operation)
+		if r.Operation == "purge" {
+			require.Equal(t, 1, r.Clients)
+			require.Less(t, r.RoundTrips, 1.0, "many rows in one")
+		} else {
+			require.Equal(t, 2, r.Clients)
+			require.InDelta(t, 1, r.RoundTrips, 0, r.Operation)
+		}
 		require.Positive(t, r.Allocs, r.Operation)
 		if benchOperations[r.Operation].pgbench && err == nil {
 			require.NotNil(t, r.OfFunction, r.Operation)
