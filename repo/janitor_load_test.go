@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,10 +61,11 @@ func TestPurgeWhileClientsWork(t *testing.T) {
 	load(rows / rowsPerDead)
 	living := livingRows(t, store)
 	require.NotEmpty(t, living)
-	var quiet, busy *loadReport
+	turns := &turns{}
 	if full {
-		quiet = work(t, store, time.After(30*time.Second))
+		turns.left = 16
 	}
+	janitor = newJanitor(t, store, repo.JanitorConfig{OnBatch: turns.await})
 	purged := make(chan time.Time)
 	var result repo.PurgeResult
 	go func() {
@@ -73,21 +75,48 @@ func TestPurgeWhileClientsWork(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	busy = work(t, store, purged)
+	report := work(t, store, turns, purged)
 
 	require.Equal(t, rows, result.Codes+result.Sessions+result.Tokens+result.Events)
 	require.Equal(t, living, livingRows(t, store), "what is alive is what it was, row by row")
-	busy.requireAllAlive(t, store)
+	report.requireAllAlive(t, store)
 	requireNoOrphans(t, janitor)
+	took := result.Took - turns.waited
 	t.Logf("while %d clients worked: %d rows in %.1f s, %.0f a second, of which %.1f s were pauses", loadClients, result.Total(),
-		result.Took.Seconds(), float64(result.Total())/result.Took.Seconds(), result.Paused.Seconds())
+		took.Seconds(), float64(result.Total())/took.Seconds(), result.Paused.Seconds())
 	if full {
-		quiet.requireAllAlive(t, store)
-		t.Logf("exchange without a purge: %s", quiet.exchanges)
-		t.Logf("exchange during a purge:  %s", busy.exchanges)
-		t.Logf("rotate without a purge: %s", quiet.rotations)
-		t.Logf("rotate during a purge:  %s", busy.rotations)
-		t.Logf("p99 of exchange, during a purge to without: %.2f", float64(busy.exchanges.p99())/float64(quiet.exchanges.p99()))
+		t.Logf("exchange without a purge: %s", report.exchanges[false])
+		t.Logf("exchange during a purge:  %s", report.exchanges[true])
+		t.Logf("rotate without a purge: %s", report.rotations[false])
+		t.Logf("rotate during a purge:  %s", report.rotations[true])
+		t.Logf("p99 of exchange, during a purge to without: %.2f", float64(report.exchanges[true].p99())/float64(report.exchanges[false].p99()))
+	}
+}
+
+// turns has the janitor stand still every other five seconds, a number of times, so that the clients are measured with and
+// without it on a machine that is otherwise equally busy.
+type turns struct {
+	left    int // to come
+	began   time.Time
+	waited  time.Duration
+	stopped atomic.Bool
+}
+
+const turn = 5 * time.Second
+
+// await is for OnBatch.
+func (w *turns) await(repo.Batch) {
+	switch {
+	case w.left == 0:
+	case w.began.IsZero():
+		w.began = time.Now()
+	case time.Since(w.began) > turn:
+		w.stopped.Store(true)
+		time.Sleep(turn) // the turn of those who are measured without
+		w.stopped.Store(false)
+		w.waited += turn
+		w.left--
+		w.began = time.Now()
 	}
 }
 
@@ -140,10 +169,14 @@ func livingRows(t *testing.T, store *repo.Store) []string {
 	return rows
 }
 
-// loadReport is what clients have seen.
+// loadReport is what clients have seen, while a purge worked (true) and while it did not.
 type loadReport struct {
-	exchanges, rotations latencies
+	exchanges, rotations map[bool]latencies
 	current              []repo.Grant // what each session has in the end
+}
+
+func newLoadReport() loadReport {
+	return loadReport{exchanges: make(map[bool]latencies), rotations: make(map[bool]latencies)}
 }
 
 type latencies []time.Duration
@@ -161,16 +194,17 @@ func (l latencies) String() string {
 }
 
 // work has clients sign in and refresh twice, again and again, until done says so.
-func work(t *testing.T, store *repo.Store, done <-chan time.Time) *loadReport {
+func work(t *testing.T, store *repo.Store, turns *turns, done <-chan time.Time) loadReport {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-done; cancel() }()
 	reports := make([]loadReport, loadClients)
 	var clients sync.WaitGroup
 	for i := range reports {
+		reports[i] = newLoadReport()
 		clients.Go(func() {
 			for first := true; first || ctx.Err() == nil; first = false {
-				if err := reports[i].signIn(t, store); err != nil {
+				if err := reports[i].signIn(t, store, turns); err != nil {
 					t.Error(err)
 					return
 				}
@@ -178,20 +212,23 @@ func work(t *testing.T, store *repo.Store, done <-chan time.Time) *loadReport {
 		})
 	}
 	clients.Wait()
-	all := &loadReport{}
+	all := newLoadReport()
 	for _, r := range reports {
-		all.exchanges = append(all.exchanges, r.exchanges...)
-		all.rotations = append(all.rotations, r.rotations...)
+		for _, during := range []bool{false, true} {
+			all.exchanges[during] = append(all.exchanges[during], r.exchanges[during]...)
+			all.rotations[during] = append(all.rotations[during], r.rotations[during]...)
+		}
 		all.current = append(all.current, r.current...)
 	}
 	return all
 }
 
-func (r *loadReport) signIn(t *testing.T, store *repo.Store) error {
+func (r *loadReport) signIn(t *testing.T, store *repo.Store, turns *turns) error {
+	during := !turns.stopped.Load()
 	code := repotest.NewCode(t, store, repo.IssueParams{})
 	started := time.Now()
 	exchanged, err := store.AuthCodes.Exchange(t.Context(), code.Request())
-	r.exchanges = append(r.exchanges, time.Since(started))
+	r.exchanges[during] = append(r.exchanges[during], time.Since(started))
 	if err == nil {
 		err = exchanged.Err()
 	}
@@ -203,7 +240,7 @@ func (r *loadReport) signIn(t *testing.T, store *repo.Store) error {
 		started = time.Now()
 		var rotated repo.RotateResult
 		rotated, err = store.RefreshTokens.Rotate(t.Context(), repo.RotateParams{RefreshToken: string(grant.RefreshToken), ClientID: code.Issued.ClientID})
-		r.rotations = append(r.rotations, time.Since(started))
+		r.rotations[during] = append(r.rotations[during], time.Since(started))
 		if err == nil && rotated.Outcome != repo.Rotated {
 			err = fmt.Errorf("outcome %s", rotated.Outcome)
 		}
