@@ -19,6 +19,9 @@ const (
 	clientID    = "https://client.example.com/metadata.json"
 	redirectURI = "https://client.example.com/callback"
 
+	// longRequest is longer than any fault but an outage, on a machine that does much else.
+	longRequest = 2 * time.Minute
+
 	// lateness is how old a rotation may be whose answer a client claims to have lost, by far less than the grace period.
 	lateness = 20 * time.Second
 )
@@ -32,6 +35,8 @@ type client struct {
 	store    *repo.Store
 	exchange func(context.Context, repo.ExchangeParams) (repo.ExchangeResult, error)
 	rotate   func(context.Context, repo.RotateParams) (repo.RotateResult, error)
+	// timeout is that of a request.
+	timeout time.Duration
 	// plain: it never sends a token twice of its own accord, which only a store with a grace period bears.
 	plain bool
 
@@ -65,6 +70,7 @@ func newClient(store *repo.Store, seed, number uint64) *client {
 		store:    store,
 		exchange: store.AuthCodes.Exchange,
 		rotate:   store.RefreshTokens.Rotate,
+		timeout:  longRequest,
 	}
 }
 
@@ -95,7 +101,7 @@ func (c *client) signIn(ctx context.Context) {
 		CodeChallenge: repotest.Challenge(verifier), CodeChallengeMethod: repo.S256,
 	}
 	var issued repo.IssueResult
-	ok := c.patiently(ctx, func() (err error) {
+	ok := c.patiently(ctx, func(ctx context.Context) (err error) {
 		issued, err = c.store.AuthCodes.Issue(ctx, params)
 		return err
 	})
@@ -106,11 +112,11 @@ func (c *client) signIn(ctx context.Context) {
 	request := repo.ExchangeParams{Code: string(issued.Code), ClientID: clientID, RedirectURI: redirectURI, CodeVerifier: verifier}
 	var exchanged repo.ExchangeResult
 	restart := false
-	ok = c.patiently(ctx, func() (err error) {
+	ok = c.patiently(ctx, func(ctx context.Context) (err error) {
 		exchanged, err = c.exchange(ctx, request)
 		// A code may be spent by a call that failed in the end, and spending it again would be a replay: RFC 6749 4.1.2 lets
 		// the client only begin anew.
-		if failure, ok := errors.AsType[*repo.DatabaseError](err); ok && failure.Effect == repo.Unsure && ctx.Err() == nil {
+		if failure, ok := errors.AsType[*repo.DatabaseError](err); ok && failure.Effect == repo.Unsure {
 			restart = true
 			return nil
 		}
@@ -176,7 +182,7 @@ func (c *client) accept(rotated *repo.RotateResult) bool {
 // present asks until there is an answer. It is nil if there is none.
 func (c *client) present(ctx context.Context, token string) *repo.RotateResult {
 	var rotated repo.RotateResult
-	ok := c.patiently(ctx, func() (err error) {
+	ok := c.patiently(ctx, func(ctx context.Context) (err error) {
 		rotated, err = c.rotate(ctx, repo.RotateParams{RefreshToken: token, ClientID: clientID})
 		return err
 	})
@@ -189,7 +195,7 @@ func (c *client) present(ctx context.Context, token string) *repo.RotateResult {
 // use asks whether the session is alive.
 func (c *client) use(ctx context.Context) {
 	alive := false
-	ok := c.patiently(ctx, func() (err error) {
+	ok := c.patiently(ctx, func(ctx context.Context) (err error) {
 		alive, err = c.store.Sessions.Touch(ctx, c.session.id)
 		return err
 	})
@@ -204,7 +210,7 @@ func (c *client) signOut(ctx context.Context) {
 	token := over.current()
 	revoke := !c.plain && c.random.IntN(2) == 0 // a naive token has not the form of ours
 	var revoked repo.RevokeResult
-	ok := c.patiently(ctx, func() (err error) {
+	ok := c.patiently(ctx, func(ctx context.Context) (err error) {
 		if revoke {
 			revoked, err = c.store.RefreshTokens.Revoke(ctx, repo.RevokeParams{RefreshToken: token, ClientID: clientID})
 			return err
@@ -231,10 +237,15 @@ func (c *client) signOut(ctx context.Context) {
 }
 
 // patiently makes a call until the database has answered. It is false if that will not be.
-func (c *client) patiently(ctx context.Context, call func() error) bool {
+func (c *client) patiently(ctx context.Context, call func(ctx context.Context) error) bool {
+	attempt := func() error {
+		ctx, cancel := context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+		return call(ctx)
+	}
 	for {
 		c.calls.Add(1)
-		err := call()
+		err := attempt()
 		if err == nil {
 			return true
 		}

@@ -1,6 +1,7 @@
 package faulttest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -70,13 +71,20 @@ func TestOutOfConnections(t *testing.T) {
 		const refusal = "too many clients already"
 		before := logged(t, server, refusal)
 		hog := openPool(t, databaseOf(server), patient, repo.PoolConfig{MaxConns: 40, ApplicationName: hogName})
+		ctx, release := context.WithCancel(t.Context())
+		defer release()
 		for range 40 {
-			go hog.DB().ExecContext(t.Context(), "SELECT pg_sleep(60)") // half of them are refused
+			go func() { // insists until it has a connection
+				for ctx.Err() == nil {
+					_, _ = hog.DB().ExecContext(ctx, "SELECT pg_sleep(60)")
+				}
+			}()
 		}
 		require.Eventually(t, func() bool {
 			terminate(t, direct, crowdName)
 			return logged(t, server, refusal) > before+crowdSize
 		}, time.Minute, 10*time.Millisecond, "the fault broke nothing")
+		release()
 		require.NoError(t, hog.DB().(*bun.DB).Close())
 		require.Eventually(t, func() bool { return terminate(t, direct, hogName) == 0 }, time.Minute, 10*time.Millisecond)
 	})

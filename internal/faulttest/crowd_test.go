@@ -109,6 +109,11 @@ func (c *crowd) sum(of func(*client) int) int {
 	return total
 }
 
+// failures is how many calls the store has given up.
+func (c *crowd) failures() int {
+	return c.sum(func(c *client) int { return int(c.failures.Load()) })
+}
+
 func (c *crowd) violations() []string {
 	var all []string
 	for _, client := range c.clients {
@@ -121,7 +126,7 @@ func (c *crowd) String() string {
 	return fmt.Sprintf("%d rounds, %d calls, %d sessions, %d rotations, %d sign-outs, %d calls given up by the store, %d sign-ins begun anew, %d checks, %d violations",
 		c.rounds, c.sum(func(c *client) int { return int(c.calls.Load()) }), c.sum(func(c *client) int { return len(c.sessions) }),
 		c.sum(func(c *client) int { return c.rotations }), c.sum(func(c *client) int { return c.signOuts }),
-		c.sum(func(c *client) int { return int(c.failures.Load()) }), c.sum(func(c *client) int { return c.restarts }),
+		c.failures(), c.sum(func(c *client) int { return c.restarts }),
 		c.checks, len(c.violations()))
 }
 
@@ -135,6 +140,9 @@ func (c *crowd) suffer(t *testing.T, direct *repo.Store, fault func(t *testing.T
 		require.NoError(t, err)
 		require.Empty(t, c.violations())
 		require.Empty(t, found.all())
+		if c.clients[0].timeout == longRequest {
+			require.Zero(t, c.failures(), "the fault was shorter than a request may take, and yet a call was given up")
+		}
 		require.False(t, t.Failed())
 	}
 }
