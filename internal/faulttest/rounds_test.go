@@ -12,6 +12,7 @@ const (
 	seedVariable   = "GPTOAUTH_FAULT_SEED"
 
 	usualRounds = 3
+	longForm    = 20 // rounds of the long form, at least
 )
 
 // rounds is how often a test injects its fault.
