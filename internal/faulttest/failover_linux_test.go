@@ -155,10 +155,9 @@ func (c *cluster) failOver(t *testing.T) {
 	t.Helper()
 	require.NoError(t, c.primary.Kill())
 	c.line.Stop() // what is on the way is lost with the machine
-	promoting := openDirect(t, c.dsnOf(t, c.standby))
-	var promoted bool
-	require.NoError(t, promoting.DB().QueryRowContext(t.Context(), "SELECT pg_promote()").Scan(&promoted))
-	require.True(t, promoted)
+	promote := asOwner(t, c.standby, program(c.standby, "pg_ctl"), "promote", "--pgdata="+c.standby.DataDir(), "--wait", "--timeout=120")
+	output, err := promote.CombinedOutput()
+	require.NoError(t, err, string(output))
 	c.primary, c.standby = c.standby, c.primary
 	c.relay.turnTo(hostOf(t, c.dsnOf(t, c.primary)))
 }
