@@ -48,6 +48,7 @@ func TestGrant(t *testing.T) {
 
 	execIn(t, databaseURL, "GRANT TRUNCATE ON public.gpt_oauth_events TO "+role)
 	o = gptoauth(t, databaseURL, "migrate", "grant", role, "--json")
+	requireDocumented(t, "migrate grant", []byte(o.stdout))
 	requireJSON(t, `{"role": "auth_server", "dry_run": false, "added": [], "removed": ["grant TRUNCATE on table public.gpt_oauth_events to auth_server"]}`, o)
 
 	// The SQL needs no database, and does the same.

@@ -68,7 +68,10 @@ func startServe(t *testing.T, databaseURL string, args ...string) *serving {
 		return got
 	}
 	t.Cleanup(func() { s.stop() })
-	require.NoError(t, json.NewDecoder(read).Decode(&s.development), s.stderr)
+	var printed json.RawMessage
+	require.NoError(t, json.NewDecoder(read).Decode(&printed), s.stderr)
+	requireDocumented(t, "serve", printed)
+	require.NoError(t, json.Unmarshal(printed, &s.development))
 	return s
 }
 
