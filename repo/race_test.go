@@ -227,7 +227,12 @@ func TestRaceEnd(t *testing.T) {
 	}
 	t.Run("NaiveIsCaught", func(t *testing.T) {
 		t.Parallel()
-		require.NotZero(t, survivors(t, naive, families, naive.end), "the test cannot tell right from wrong")
+		for range 20 { // on a machine that has no time for races, one round may have none
+			if survivors(t, naive, families, naive.end) > 0 {
+				return
+			}
+		}
+		t.Error("the test cannot tell right from wrong")
 	})
 }
 

@@ -26,12 +26,13 @@ func testRandom(t *testing.T, factory Factory) {
 	for first := true; first || time.Now().Before(deadline); first = false {
 		rapid.Check(t, func(rt *rapid.T) {
 			if !failed && sequences >= minSequences && time.Now().After(deadline) {
-				return // enough; but not while a failure is being shrunk
+				return // enough; but not once something has failed and is being shrunk and shown
 			}
 			s := newSequence(subject)
-			failed = true // unless the end is reached
+			passed := false
+			defer func() { failed = failed || !passed }()
 			s.run(rt)
-			failed = false
+			passed = true
 			sequences++
 			calls += s.calls
 		})
