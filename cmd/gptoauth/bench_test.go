@@ -18,6 +18,7 @@ func TestBench(t *testing.T) {
 	require.Equal(t, exitDone, o.code, o.stderr)
 	var report benchReport
 	require.NoError(t, json.Unmarshal([]byte(o.stdout), &report))
+	requireDocumented(t, "bench", []byte(o.stdout))
 	require.Len(t, report.Results, len(benchOperations))
 	_, err := exec.LookPath("pgbench")
 	for _, r := range report.Results {
