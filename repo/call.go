@@ -53,7 +53,7 @@ var calls = sync.Pool{New: func() any {
 // would store its row once more before it reads it, and is answered as one text, which costs the client one value to
 // scan instead of ten.
 func newCall(d schema.Dialect, function string) *call {
-	c := calls.Get().(*call) //nolint:errcheck // the pool holds nothing else
+	c := calls.Get().(*call)
 	c.dialect = d
 	c.args = 0
 	c.event = 0

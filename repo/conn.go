@@ -92,7 +92,7 @@ func (c *conn) send(ctx context.Context, call *call) error {
 		return err
 	}
 	defer conn.Close() //nolint:errcheck // gives it back to the pool
-	return queryRow(withoutDone{ctx}, conn, call.queryWithTimeout(c.statementTimeout(ctx)), call)
+	return queryRow(withoutDone{ctx}, conn, call.queryWithTimeout(c.statementTimeout(ctx)), call) //nolint:contextcheck // ctx is inside
 }
 
 // queryRow scans the one value of the one row. sql.Row reads to the end of the answer: a row arrives before the COMMIT of

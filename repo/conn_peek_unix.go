@@ -20,7 +20,7 @@ func isSilent(conn net.Conn) bool {
 	if err != nil {
 		return false
 	}
-	p := peeks.Get().(*peek) //nolint:errcheck // the pool holds nothing else
+	p := peeks.Get().(*peek)
 	defer peeks.Put(p)
 	return raw.Control(p.look) == nil && p.silent
 }

@@ -71,7 +71,7 @@ func TestTouchAll(t *testing.T) {
 		before := []time.Time{get(t, store, ids[0]).LastActiveAt, get(t, store, ids[1]).LastActiveAt}
 		_, err := store.Sessions.TouchAll(t.Context(), ids...)
 		require.NoError(t, err)
-		require.Equal(t, before, []time.Time{get(t, store, ids[0]).LastActiveAt, get(t, store, ids[1]).LastActiveAt})
+		require.Equal(t, []time.Time{get(t, store, ids[0]).LastActiveAt, get(t, store, ids[1]).LastActiveAt}, before)
 	})
 
 	t.Run("WaitsForNoOne", func(t *testing.T) {

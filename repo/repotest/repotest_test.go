@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,8 +58,8 @@ func (e *ended) Log(args ...any)                 { fmt.Fprintln(&e.log, args...)
 func (e *ended) Logf(format string, args ...any) { fmt.Fprintf(&e.log, format+"\n", args...) }
 
 func (e *ended) end() {
-	for i := len(e.cleanups) - 1; i >= 0; i-- {
-		e.cleanups[i]()
+	for _, cleanup := range slices.Backward(e.cleanups) {
+		cleanup()
 	}
 }
 
