@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gptoauth/gptoauth/migrations"
@@ -21,6 +22,7 @@ import (
 var appFunctions = []string{
 	"gpt_append_events_v1", "gpt_end_session_v1", "gpt_end_sessions_v1", "gpt_end_user_v1", "gpt_exchange_code_v1",
 	"gpt_issue_code_v1", "gpt_revoke_refresh_token_v1", "gpt_rotate_refresh_token_v1", "gpt_touch_session_v1",
+	"gpt_touch_sessions_v1",
 }
 
 // methods are those that runEverything uses. A new one has to be put into it, and here.
@@ -28,7 +30,7 @@ var methods = []string{
 	"AuthCodes.Exchange", "AuthCodes.Issue",
 	"Events.All", "Events.Append", "Events.Count", "Events.Follow", "Events.List",
 	"RefreshTokens.Family", "RefreshTokens.Find", "RefreshTokens.Get", "RefreshTokens.Lookup", "RefreshTokens.Revoke", "RefreshTokens.Rotate",
-	"Sessions.Active", "Sessions.End", "Sessions.EndAll", "Sessions.Get", "Sessions.List", "Sessions.Touch",
+	"Sessions.Active", "Sessions.End", "Sessions.EndAll", "Sessions.Get", "Sessions.List", "Sessions.Touch", "Sessions.TouchAll",
 }
 
 func TestRunEverythingIsEverything(t *testing.T) {
@@ -81,6 +83,9 @@ func runEverything(t *testing.T, store *repo.Store) repotest.Session {
 	alive, err := store.Sessions.Touch(ctx, s.SessionID)
 	require.NoError(t, err)
 	require.True(t, alive)
+	touched, err := store.Sessions.TouchAll(ctx, s.SessionID)
+	require.NoError(t, err)
+	require.Equal(t, []uuid.UUID{s.SessionID}, touched)
 	require.NoError(t, store.Events.Append(ctx, repo.AppendParams{Type: "job_search", ClerkUserID: s.ClerkUserID}))
 	events, err := store.Events.List(ctx, repo.EventListParams{ClerkUserID: s.ClerkUserID})
 	require.NoError(t, err)

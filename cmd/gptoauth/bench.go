@@ -121,31 +121,26 @@ type benchResult struct {
 	AllocBytes float64 `json:"client_alloc_bytes"`
 	CPUMicros  float64 `json:"client_cpu_us"` // a call; 0: not known on this system
 
-	// The medians of what the library reached of pgbench's throughput in the run beside it; null: not compared.
-	OfFunction *benchShare `json:"of_function"`
-	OfLimit    *benchShare `json:"of_limit"`
+	// What the library reached of pgbench's throughput in the run beside it, in each of the pairs, and the median of that;
+	// null and empty: not compared.
+	OfFunction      *float64  `json:"of_function"`
+	OfFunctionPairs []float64 `json:"of_function_pairs"`
+	OfLimit         *float64  `json:"of_limit"`
+	OfLimitPairs    []float64 `json:"of_limit_pairs"`
 }
 
-// benchShare is a ratio in each of the pairs.
-type benchShare struct {
-	Median float64   `json:"median"`
-	Pairs  []float64 `json:"pairs"`
-}
-
-func newBenchShare(pairs []float64) *benchShare {
-	if len(pairs) == 0 {
+// median is nil for no values.
+func median(values []float64) *float64 {
+	if len(values) == 0 {
 		return nil
 	}
-	return &benchShare{Median: median(pairs), Pairs: pairs}
-}
-
-func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	middle := len(sorted) / 2
 	if len(sorted)%2 == 1 {
-		return sorted[middle]
+		return &sorted[middle]
 	}
-	return (sorted[middle-1] + sorted[middle]) / 2
+	mean := (sorted[middle-1] + sorted[middle]) / 2
+	return &mean
 }
 
 func (a *app) bench(ctx context.Context, options benchOptions) (err error) {
@@ -185,7 +180,7 @@ func (a *app) printBench(report benchReport) {
 		for _, text := range []string{
 			r.Operation, strconv.Itoa(r.Clients), fmt.Sprintf("%.0f", r.PerSecond), fmt.Sprintf("%.2f", r.P50MS), fmt.Sprintf("%.2f", r.P99MS),
 			fmt.Sprintf("%.2f", r.RoundTrips), fmt.Sprintf("%.2f", r.Commits), fmt.Sprintf("%.0f", r.WALBytes), fmt.Sprintf("%.0f", r.Allocs),
-			fmt.Sprintf("%.0f", r.CPUMicros), r.OfFunction.text(), r.OfLimit.text(),
+			fmt.Sprintf("%.0f", r.CPUMicros), shareText(r.OfFunction), shareText(r.OfLimit),
 		} {
 			rows[i] = append(rows[i], cell{text: text})
 		}
@@ -196,9 +191,9 @@ func (a *app) printBench(report benchReport) {
 	a.printf("\nRound trips, commits, WAL bytes, allocs and CPU are a call; allocs and CPU are the client's. For purge a call is a row.\n")
 }
 
-func (s *benchShare) text() string {
-	if s == nil {
+func shareText(share *float64) string {
+	if share == nil {
 		return ""
 	}
-	return fmt.Sprintf("%.2f", s.Median)
+	return fmt.Sprintf("%.2f", *share)
 }

@@ -32,7 +32,7 @@ func (a *app) benchOne(ctx context.Context, d *benchDatabase, op benchOperation,
 		kinds, pairs = append(kinds, "function", "bare"), options.pairs
 	}
 	var tally benchTally
-	var ofFunction, ofLimit []float64
+	ofFunction, ofLimit := []float64{}, []float64{} // null is no array in JSON
 	for pair := range pairs {
 		a.progressf("%s, %d clients, run %d of %d", op.name, clients, pair+1, pairs)
 		perSecond := make(map[string]float64)
@@ -59,8 +59,8 @@ func (a *app) benchOne(ctx context.Context, d *benchDatabase, op benchOperation,
 	}
 	result := tally.result(op.name, clients)
 	result.RoundTrips = roundTrips
-	result.OfFunction = newBenchShare(ofFunction)
-	result.OfLimit = newBenchShare(ofLimit)
+	result.OfFunction, result.OfFunctionPairs = median(ofFunction), ofFunction
+	result.OfLimit, result.OfLimitPairs = median(ofLimit), ofLimit
 	return result, nil
 }
 

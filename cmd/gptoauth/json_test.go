@@ -175,6 +175,7 @@ func TestJSONIsAsDocumented(t *testing.T) {
 		{"sessions end", "--user user_2eve --reason test --yes", fresh},
 		{"users end", "user_2eve --reason test", fresh},
 		{"users erase", "user_2eve --yes", fresh},
+		{"bench", "--operations rotate --concurrency 1 --table-size 40 --duration 100ms --pgbench=false", fresh},
 		{"doctor", "--invariants", story},
 		{"doctor", "--invariants", broken},
 	} {

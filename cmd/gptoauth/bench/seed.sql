@@ -1,7 +1,7 @@
 -- What one run of pgbench starts from: ?1 sessions with one token, and ?2 codes, for each of ?1 clients, on both sides. ?0
 -- is the run, so that no two have the same. Codes live ten minutes, as those of the library do.
 CREATE TEMPORARY TABLE seed AS
-SELECT k, gen_random_uuid() AS session_id, gen_random_uuid() AS token_id, '0.0.' || lpad(?0 || '.' || k, 60, '0') AS token_hash,
+SELECT k, gen_random_uuid() AS session_id, gen_random_uuid() AS token_id, '0.0.' || lpad(?0 || '.' || k, 24, '0') AS token_hash,
        'user_' || md5(?0 || '.' || k) AS clerk_user_id
   FROM generate_series(0, ?1 - 1) AS k;
 
