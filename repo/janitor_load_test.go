@@ -100,6 +100,7 @@ type turns struct {
 	began   time.Time
 	waited  time.Duration
 	stopped atomic.Bool
+	over    atomic.Bool // no turn is to come: nothing is measured any more, or the two would be of different times
 }
 
 const turn = 5 * time.Second
@@ -116,6 +117,7 @@ func (w *turns) await(repo.Batch) {
 		w.stopped.Store(false)
 		w.waited += turn
 		w.left--
+		w.over.Store(w.left == 0)
 		w.began = time.Now()
 	}
 }
@@ -171,12 +173,20 @@ func livingRows(t *testing.T, store *repo.Store) []string {
 
 // loadReport is what clients have seen, while a purge worked (true) and while it did not.
 type loadReport struct {
-	exchanges, rotations map[bool]latencies
+	exchanges, rotations measured
 	current              []repo.Grant // what each session has in the end
 }
 
 func newLoadReport() loadReport {
-	return loadReport{exchanges: make(map[bool]latencies), rotations: make(map[bool]latencies)}
+	return loadReport{exchanges: make(measured), rotations: make(measured)}
+}
+
+type measured map[bool]latencies
+
+func (m measured) add(turns *turns, during bool, took time.Duration) {
+	if !turns.over.Load() {
+		m[during] = append(m[during], took)
+	}
 }
 
 type latencies []time.Duration
@@ -228,7 +238,7 @@ func (r *loadReport) signIn(t *testing.T, store *repo.Store, turns *turns) error
 	code := repotest.NewCode(t, store, repo.IssueParams{})
 	started := time.Now()
 	exchanged, err := store.AuthCodes.Exchange(t.Context(), code.Request())
-	r.exchanges[during] = append(r.exchanges[during], time.Since(started))
+	r.exchanges.add(turns, during, time.Since(started))
 	if err == nil {
 		err = exchanged.Err()
 	}
@@ -240,7 +250,7 @@ func (r *loadReport) signIn(t *testing.T, store *repo.Store, turns *turns) error
 		started = time.Now()
 		var rotated repo.RotateResult
 		rotated, err = store.RefreshTokens.Rotate(t.Context(), repo.RotateParams{RefreshToken: string(grant.RefreshToken), ClientID: code.Issued.ClientID})
-		r.rotations[during] = append(r.rotations[during], time.Since(started))
+		r.rotations.add(turns, during, time.Since(started))
 		if err == nil && rotated.Outcome != repo.Rotated {
 			err = fmt.Errorf("outcome %s", rotated.Outcome)
 		}
