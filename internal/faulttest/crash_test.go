@@ -18,16 +18,19 @@ func TestCrash(t *testing.T) {
 	for _, fault := range []struct {
 		name    string
 		inflict func(t *testing.T, server *privatepg.Server, direct *repo.Store)
+		// loses: answers get lost, so that a naive store must be found out. When the postmaster is killed, the processes that
+		// serve the clients end only after what they have begun, so that it takes dozens of rounds.
+		loses bool
 	}{
-		{"BackendsTerminated", terminateBackends},
+		{"BackendsTerminated", terminateBackends, true},
 		{"StoppedAtOnce", func(t *testing.T, server *privatepg.Server, _ *repo.Store) {
 			require.NoError(t, server.StopImmediate(t.Context()))
 			require.NoError(t, server.StartAgain(t.Context()))
-		}},
+		}, true},
 		{"PostmasterKilled", func(t *testing.T, server *privatepg.Server, _ *repo.Store) {
 			require.NoError(t, server.Kill())
 			require.NoError(t, server.StartAgain(t.Context()))
-		}},
+		}, false},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
@@ -40,10 +43,12 @@ func TestCrash(t *testing.T) {
 			t.Run("TheStoreLosesNothing", func(t *testing.T) {
 				newCrowd(t, store, crowdSize).suffer(t, direct, inflict)
 			})
-			t.Run("NaiveIsCaught", func(t *testing.T) {
-				emptyTables(t, direct)
-				naiveCrowd(store).sufferUntilCaught(t, direct, inflict)
-			})
+			if fault.loses {
+				t.Run("NaiveIsCaught", func(t *testing.T) {
+					emptyTables(t, direct)
+					naiveCrowd(store).sufferUntilCaught(t, direct, inflict)
+				})
+			}
 		})
 	}
 }
