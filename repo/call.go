@@ -90,7 +90,7 @@ func (c *call) nullable(s sqlText) *call {
 
 // optional writes an empty text as NULL.
 func (c *call) optional(s string) *call {
-	return c.nullable(sqlText{text: s, null: s == ""})
+	return c.nullable(optional(s))
 }
 
 // digest writes what the database keeps of a secret, as the function digest does.
@@ -160,21 +160,6 @@ func (c *call) bytes(b []byte) *call {
 func (c *call) micros(d time.Duration) *call {
 	c.next()
 	c.sql = strconv.AppendInt(c.sql, d.Microseconds(), 10)
-	return c
-}
-
-// array writes an array of n elements, each by one call of element.
-func (c *call) array(sqlType string, n int, element func(c *call, i int)) *call {
-	c.next()
-	args := c.args
-	c.sql = append(c.sql, "ARRAY["...)
-	c.args = 0
-	for i := range n {
-		element(c, i)
-	}
-	c.args = args
-	c.sql = append(c.sql, "]::pg_catalog."...) // a temporary type of this name would come first
-	c.sql = append(c.sql, sqlType...)
 	return c
 }
 

@@ -109,16 +109,21 @@ func (e *Events) Append(ctx context.Context, events ...AppendParams) error {
 		rows[i] = event.withID()
 	}
 
-	n := len(rows)
-	call := e.conn.newCall("gpt_append_events_v1").
-		array("uuid[]", n, func(c *call, i int) { c.id(rows[i].ID) }).
-		array("text[]", n, func(c *call, i int) { c.text(rows[i].Type) }).
-		array("text[]", n, func(c *call, i int) { c.optional(rows[i].ClerkUserID) }).
-		array("text[]", n, func(c *call, i int) { c.optional(rows[i].ClientID) }).
-		array("uuid[]", n, func(c *call, i int) { c.optionalID(rows[i].SessionID) }).
-		array("jsonb[]", n, func(c *call, i int) { c.optional(string(rows[i].Metadata)) }).
-		array("text[]", n, func(c *call, i int) { c.nullable(addressText(rows[i].IPAddress)) })
-	_, err := e.conn.run(ctx, "Events.Append", call)
+	return e.conn.appendEvents(ctx, "Events.Append", rows)
+}
+
+// appendEvents writes events that are checked and have ids.
+func (c *conn) appendEvents(ctx context.Context, op string, events []AppendParams) error {
+	n := len(events)
+	call := c.newCall("gpt_append_events_v1").
+		array("uuid[]", n, func(b []byte, i int) []byte { return appendID(b, events[i].ID) }).
+		array("text[]", n, func(b []byte, i int) []byte { return appendElement(b, sqlText{text: events[i].Type}) }).
+		array("text[]", n, func(b []byte, i int) []byte { return appendElement(b, optional(events[i].ClerkUserID)) }).
+		array("text[]", n, func(b []byte, i int) []byte { return appendElement(b, optional(events[i].ClientID)) }).
+		array("uuid[]", n, func(b []byte, i int) []byte { return appendOptionalID(b, events[i].SessionID) }).
+		array("jsonb[]", n, func(b []byte, i int) []byte { return appendElement(b, optional(string(events[i].Metadata))) }).
+		array("text[]", n, func(b []byte, i int) []byte { return appendElement(b, addressText(events[i].IPAddress)) })
+	_, err := c.run(ctx, op, call)
 	return err
 }
 

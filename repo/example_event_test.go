@@ -1,6 +1,7 @@
 package repo_test
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -81,4 +82,28 @@ func ExampleEvents_Follow() {
 	// Output:
 	// token_exchange
 	// token_refresh
+}
+
+// Events by the thousand, such as one a request, are collected and written in the background. Close writes what is left.
+func ExampleEvents_Recorder() {
+	t := &exampleT{}
+	defer t.done()
+	store := repotest.CommittingStore(t, repo.Config{}, 4)
+
+	recorder, err := store.Events.Recorder(repo.RecorderConfig{})
+	if err != nil {
+		panic(err)
+	}
+	for range 2500 {
+		if err := recorder.Record(ctx, repo.AppendParams{Type: "job_search", ClerkUserID: "user_2aB"}); err != nil {
+			panic(err)
+		}
+	}
+	shutdown, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	fmt.Println(recorder.Close(shutdown))
+	fmt.Printf("%+v\n", recorder.Stats())
+	// Output:
+	// <nil>
+	// {Recorded:2500 Written:2500 Refused:0 Queued:0 Dropped:0}
 }

@@ -202,7 +202,7 @@ func (s *Sessions) TouchAll(ctx context.Context, ids ...uuid.UUID) (alive []uuid
 	}
 	const op = "Sessions.TouchAll"
 	call := s.conn.newCall("gpt_touch_sessions_v1").
-		array("uuid[]", len(ids), func(c *call, i int) { c.id(ids[i]) }).
+		array("uuid[]", len(ids), func(b []byte, i int) []byte { return appendID(b, ids[i]) }).
 		micros(s.conn.config.TouchInterval)
 	answer, err := s.conn.run(ctx, op, call)
 	if err != nil {
