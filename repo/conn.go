@@ -91,7 +91,7 @@ func (c *conn) send(ctx context.Context, call *call) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // gives it back to the pool
+	defer conn.Close()                                                                            //nolint:errcheck // gives it back to the pool
 	return queryRow(withoutDone{ctx}, conn, call.queryWithTimeout(c.statementTimeout(ctx)), call) //nolint:contextcheck // ctx is inside
 }
 
