@@ -123,7 +123,7 @@ func TestDemoFails(t *testing.T) {
 	t.Run("IfTheDatabaseDoesOtherwise", func(t *testing.T) {
 		t.Parallel()
 		databaseURL := repotest.URL(t)
-		doctor(t, databaseURL, "gpt_rotate_refresh_token_v1", "v_session.successor_nonce IS NOT NULL", "false")
+		tamper(t, databaseURL, "gpt_rotate_refresh_token_v1", "v_session.successor_nonce IS NOT NULL", "false")
 		got := gptoauth(t, databaseURL, "demo")
 		require.Equal(t, exitFailed, got.code)
 		require.Regexp(t, `(?m)^  NO refresh 20 times at once +1 rotated, 18 ended, 1 reused, 1 token +[0-9.]+ m?s$`, got.stdout)
@@ -143,7 +143,7 @@ func TestDemoFails(t *testing.T) {
 	t.Run("IfReuseGoesUnnoticed", func(t *testing.T) {
 		t.Parallel()
 		databaseURL := repotest.URL(t)
-		doctor(t, databaseURL, "gpt_rotate_refresh_token_v1", "PERFORM public.gpt_close_session_v1(v_session.id, 'token_reuse');", "")
+		tamper(t, databaseURL, "gpt_rotate_refresh_token_v1", "PERFORM public.gpt_close_session_v1(v_session.id, 'token_reuse');", "")
 		got := gptoauth(t, databaseURL, "demo")
 		require.Equal(t, exitFailed, got.code)
 		require.Contains(t, got.stderr, `"the thief tries once more" gave reused instead of ended`)
@@ -261,8 +261,8 @@ func requireNoDigests(t *testing.T, databaseURL, output string) {
 	}
 }
 
-// doctor changes a function of the database.
-func doctor(t *testing.T, databaseURL, function, from, to string) {
+// tamper changes a function of the database.
+func tamper(t *testing.T, databaseURL, function, from, to string) {
 	t.Helper()
 	var definition string
 	err := openTest(t, databaseURL).NewRaw("SELECT pg_get_functiondef(?::regproc)", "public."+function).Scan(t.Context(), &definition)

@@ -4,73 +4,122 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/gptoauth/gptoauth/internal/invariants"
-	"github.com/gptoauth/gptoauth/migrations"
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/doctor"
 )
 
-type invariantsResult struct {
-	Checks   int                  `json:"checks"`   // how many were made
-	Findings []invariants.Finding `json:"findings"` // at most 20 a check
+// doctorResult is what doctor prints with --json; --invariants prints an invariantsResult.
+type doctorResult struct {
+	Checks   int             `json:"checks"`
+	Findings []doctorFinding `json:"findings"`
+	Results  []doctorCheck   `json:"results"`
+}
+
+type doctorFinding struct {
+	Check  string `json:"check"`
+	Detail string `json:"detail"`
+	Fix    string `json:"fix"`
+}
+
+type doctorCheck struct {
+	Check   string `json:"check"`
+	LooksAt string `json:"looks_at"`
+	Status  string `json:"status"`
+	Seen    string `json:"seen"`
+	Reason  string `json:"reason,omitempty"`
 }
 
 func (a *app) doctorCommand() *cli.Command {
-	var lookForInvariants bool
 	return &cli.Command{
 		Name:  "doctor",
-		Usage: "look for what is wrong with a database",
-		Description: `Exit code 0: nothing is. 3: there are findings. 1: it could not look. It changes nothing.
+		Usage: "look for what is wrong with a database, and say how to mend it",
+		Description: `Looks at the server, TLS, poolers, settings, migrations, drift, row level security, grants, failover, clocks, connections,
+overdue rows, autovacuum, and retries and replays of the last day. It changes nothing, and reads little, whatever the size of
+the tables. Each finding comes with its fix.
 
---invariants reads all rows, in one snapshot, for what contradicts what must hold at any time: a code spent twice, a
+Exit code 0: all is well. 3: there are findings. 1: it could not look, at all or at something, and found nothing elsewhere.
+The owner of the tables sees most. It judges the way from here: run it where your servers run, with their database URL too.
+
+--invariants instead reads all rows, in one snapshot, for what contradicts what must hold at any time: a code spent twice, a
 forked chain of tokens, a living token in an ended session, a state without its event. A finding is a bug of gptoauth, the
 work of someone who wrote to the tables by hand, or a clock that was set back.
 
 Examples:
-  gptoauth doctor --invariants
-  gptoauth doctor --invariants --json`,
+  gptoauth doctor
+  gptoauth doctor --events off --json   # where events are kept for ever
+  gptoauth doctor --invariants`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "invariants", Usage: "read all rows for contradictions", Destination: &lookForInvariants},
+			&cli.BoolFlag{Name: "invariants", Usage: "read all rows for contradictions instead"},
+			&cli.StringFlag{Name: "codes", Usage: "codes are kept for this long after they expire", Value: "24h"},
+			&cli.StringFlag{Name: "sessions", Usage: "sessions and their tokens are kept for this long after they die", Value: "30d"},
+			&cli.StringFlag{Name: "events", Usage: "events are kept for this long", Value: "400d"},
 		},
-		Action: func(ctx context.Context, _ *cli.Command) error {
-			if !lookForInvariants {
-				return usageErrorf("say what to look at: --invariants")
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			if cmd.Bool("invariants") {
+				return a.checkInvariants(ctx)
 			}
-			return a.checkInvariants(ctx)
+			return a.examine(ctx, cmd)
 		},
 	}
 }
 
-func (a *app) checkInvariants(ctx context.Context) error {
+func (a *app) examine(ctx context.Context, cmd *cli.Command) error {
+	var keep doctor.Retention
+	var err error
+	if keep.Codes, err = retention(cmd, "codes"); err != nil {
+		return err
+	}
+	if keep.Sessions, err = retention(cmd, "sessions"); err != nil {
+		return err
+	}
+	if keep.Events, err = retention(cmd, "events"); err != nil {
+		return err
+	}
 	db, err := a.open(ctx)
 	if err != nil {
 		return err
 	}
-	if err := migrations.Check(ctx, db); err != nil { // without the columns there is nothing to look at
-		return &exitError{exitFailed, err}
+	results := doctor.Examine(ctx, doctor.Patient{DB: db, Retention: keep})
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	findings, err := invariants.Check(ctx, db)
-	if err != nil {
+	if err := a.show(doctorResultOf(results), func() { a.showExamined(results) }); err != nil {
 		return err
 	}
-	result := invariantsResult{Checks: len(invariants.Names()), Findings: append([]invariants.Finding{}, findings...)}
-	if err := a.show(result, func() { a.showInvariants(result) }); err != nil || len(findings) == 0 {
-		return err
-	}
-	return &exitError{exitDrifted, errors.New(findingCount(len(findings)))}
+	return verdict(results)
 }
 
-func (a *app) showInvariants(result invariantsResult) {
-	if len(result.Findings) == 0 {
-		a.printf("%s\n", a.pen.paint(good, fmt.Sprintf("%d invariants hold", result.Checks)))
-		return
+func doctorResultOf(results []doctor.Result) doctorResult {
+	output := doctorResult{Checks: len(results), Findings: []doctorFinding{}}
+	for _, r := range results {
+		output.Results = append(output.Results, doctorCheck{r.ID, r.LooksAt, r.Status, r.Seen, r.Reason})
+		for _, f := range r.Findings {
+			output.Findings = append(output.Findings, doctorFinding{r.ID, f.Text, f.Fix})
+		}
 	}
-	rows := make([][]cell, len(result.Findings))
-	for i, finding := range result.Findings {
-		rows[i] = []cell{{text: finding.Check}, {text: finding.ID}, {text: printable(finding.Detail)}}
+	return output
+}
+
+// verdict is the error that ends the command. A check that could not look must not pass for health.
+func verdict(results []doctor.Result) error {
+	findings, notLooked := 0, 0
+	for _, r := range results {
+		findings += len(r.Findings)
+		if r.Status == doctor.NotLooked {
+			notLooked++
+		}
 	}
-	a.table([]string{"NOT SO", "ROW", "BUT"}, rows)
+	switch {
+	case findings > 0:
+		return &exitError{exitDrifted, errors.New(findingCount(findings))}
+	case notLooked > 0:
+		return &exitError{exitFailed, fmt.Errorf("nothing was found, but %d of %d checks could not look", notLooked, len(results))}
+	default:
+		return nil
+	}
 }
 
 func findingCount(n int) string {
@@ -78,4 +127,44 @@ func findingCount(n int) string {
 		return "there is a finding"
 	}
 	return fmt.Sprintf("there are %d findings", n)
+}
+
+// showExamined gives each check a line, and below it each finding with its fix.
+func (a *app) showExamined(results []doctor.Result) {
+	name := 0
+	for _, r := range results {
+		name = max(name, len(r.ID))
+	}
+	for _, r := range results {
+		sign, t, text := a.pen.glyphs.tick, good, r.Seen
+		switch r.Status {
+		case doctor.Found:
+			sign, t = a.pen.glyphs.cross, alarm
+		case doctor.NotLooked:
+			sign, t, text = "?", refuse, "could not look: "+r.Reason
+		}
+		head := fmt.Sprintf("%-2s %-*s  ", sign, name, r.ID)
+		a.hanging(a.pen.paint(t, head), len("xx ")+name+2, "", text, plain)
+		for _, f := range r.Findings {
+			a.hanging(strings.Repeat(" ", 3), 3, "- ", f.Text, t)
+			a.hanging(strings.Repeat(" ", 3), 3, "  fix: ", f.Fix, plain)
+		}
+	}
+}
+
+// hanging prints a text of which every line but the first is indented as far as the first begins. What is no terminal gets
+// one line, which grep finds whole.
+func (a *app) hanging(head string, width int, bullet, text string, t tone) {
+	indent := width + len(bullet)
+	lines := []string{printable(text)}
+	if a.pen.width > 0 {
+		lines = wrap(strings.Fields(printable(text)), max(min(a.pen.width, 110)-indent, 30))
+	}
+	for i, line := range lines {
+		if i == 0 {
+			a.printf("%s%s%s\n", head, bullet, a.pen.paint(t, line))
+			continue
+		}
+		a.printf("%s%s\n", strings.Repeat(" ", indent), a.pen.paint(t, line))
+	}
 }

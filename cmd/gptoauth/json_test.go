@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/migrations"
 	"github.com/gptoauth/gptoauth/repo"
 	"github.com/gptoauth/gptoauth/repo/repotest"
 )
@@ -135,6 +136,8 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	execIn(t, broken, `UPDATE public.gpt_refresh_tokens SET revoked_at = clock_timestamp() WHERE rotated_to IS NULL`)
 	orphaned := storyURL(t)
 	execIn(t, orphaned, `ALTER TABLE public.gpt_authorization_codes DROP CONSTRAINT gpt_authorization_codes_session_id_fkey`)
+	rolledBack := repotest.URL(t)
+	require.NoError(t, migrations.Down(t.Context(), openTest(t, rolledBack), 1)) // so that doctor cannot tell what is drift
 	dir := t.TempDir()
 	doc := readJSONDoc(t)
 	ran := make(map[string]*jsonChecker)
@@ -178,11 +181,13 @@ func TestJSONIsAsDocumented(t *testing.T) {
 		{"bench", "--operations rotate --concurrency 1 --table-size 40 --duration 100ms --pgbench=false", fresh},
 		{"doctor", "--invariants", story},
 		{"doctor", "--invariants", broken},
+		{"doctor", "", orphaned},
+		{"doctor", "", rolledBack},
 	} {
 		args := slices.Concat(strings.Fields(run.command), strings.Fields(run.args), []string{"--json"})
 		o := gptoauth(t, run.url, args...)
 		want := exitDone
-		if run.url == broken || run.url == orphaned {
+		if slices.Contains([]string{broken, orphaned, rolledBack}, run.url) {
 			want = exitDrifted
 		}
 		require.Equal(t, want, o.code, "%s: %s", args, o.stderr)

@@ -164,18 +164,24 @@ func janitorConfig(cmd *cli.Command) (repo.JanitorConfig, error) {
 	for flag, field := range map[string]*time.Duration{
 		"codes": &config.Codes, "sessions": &config.Sessions, "rotated": &config.Rotated, "events": &config.Events,
 	} {
-		text := cmd.String(flag)
-		if text == "off" {
-			*field = repo.Off
-			continue
+		var err error
+		if *field, err = retention(cmd, flag); err != nil {
+			return config, err
 		}
-		d, ok := parseSpan(text)
-		if !ok || d == 0 {
-			return config, usageErrorf("--%s is not a duration such as 30d, 24h or 90m, nor off", flag)
-		}
-		*field = d
 	}
 	return config, nil
+}
+
+func retention(cmd *cli.Command, flag string) (time.Duration, error) {
+	text := cmd.String(flag)
+	if text == "off" {
+		return repo.Off, nil
+	}
+	d, ok := parseSpan(text)
+	if !ok || d == 0 {
+		return 0, usageErrorf("--%s is not a duration such as 30d, 24h or 90m, nor off", flag)
+	}
+	return d, nil
 }
 
 func number(n int) cell { return cell{text: strconv.Itoa(n), right: true} }

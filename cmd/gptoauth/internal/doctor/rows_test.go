@@ -1,0 +1,127 @@
+package doctor
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/uptrace/bun"
+
+	"github.com/gptoauth/gptoauth/repo"
+	"github.com/gptoauth/gptoauth/repo/repotest"
+)
+
+func newStore(t *testing.T, db *bun.DB) *repo.Store {
+	t.Helper()
+	store, err := repo.New(db, repo.Config{})
+	require.NoError(t, err)
+	return store
+}
+
+func TestOverdueRowsAreFound(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	_, db := newDatabase(t)
+	store := newStore(t, db)
+	ended := repotest.NewSession(t, store, repo.IssueParams{}, 2)
+	repotest.NewSession(t, store, repo.IssueParams{}, 2)
+	_, err := store.Sessions.End(t.Context(), repo.EndParams{SessionID: ended.SessionID, Reason: "test"})
+	require.NoError(t, err)
+
+	repotest.Age(t, store, 30*time.Hour) // an hourly janitor is a day late only after 48 hours
+	require.Equal(t, OK, examined(t, Patient{DB: db})["purge"].Status)
+	repotest.Age(t, store, 20*time.Hour)
+	requireOnly(t, examined(t, Patient{DB: db}), "purge", "there are 2 expired codes that should")
+	repotest.Age(t, store, 60*day)
+	requireOnly(t, examined(t, Patient{DB: db}), "purge", "2 expired codes, 1 ended sessions, 1 expired refresh tokens that should")
+	repotest.Age(t, store, 400*day)
+	requireFindings(t, examined(t, Patient{DB: db})["purge"], "events that should")
+
+	kept := examined(t, Patient{DB: db, Retention: Retention{repo.Off, repo.Off, repo.Off}})
+	require.Equal(t, OK, kept["purge"].Status)
+	janitor, err := repo.NewJanitor(db, repo.JanitorConfig{})
+	require.NoError(t, err)
+	_, err = janitor.Purge(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, OK, examined(t, Patient{DB: db})["purge"].Status, "what the fix says is not enough")
+}
+
+func rotate(t *testing.T, store *repo.Store, token string) repo.RotateResult {
+	t.Helper()
+	result, err := store.RefreshTokens.Rotate(t.Context(), repo.RotateParams{RefreshToken: token, ClientID: "client_1"})
+	require.NoError(t, err)
+	return result
+}
+
+// reuse ends a session by a spent token that comes back d after it was rotated.
+func reuse(t *testing.T, store *repo.Store, d time.Duration) {
+	t.Helper()
+	session := repotest.NewSession(t, store, repo.IssueParams{ClientID: "client_1"}, 2)
+	repotest.AgeSession(t, store, session.SessionID, d)
+	require.Equal(t, repo.Reused, rotate(t, store, session.Tokens[0]).Outcome)
+}
+
+func TestAlarmsAreRead(t *testing.T) {
+	t.Parallel()
+	t.Run("TheGraceIsTooShort", func(t *testing.T) {
+		t.Parallel()
+		_, db := newDatabase(t)
+		reuse(t, newStore(t, db), 3*time.Minute)
+		requireOnly(t, examined(t, Patient{DB: db}), "alarms", "Your grace is too short: 1 token was reused within 15 minutes of being rotated, the latest after 180 seconds")
+	})
+	t.Run("SomeoneReplaysATokenAndACode", func(t *testing.T) {
+		t.Parallel()
+		_, db := newDatabase(t)
+		store := newStore(t, db)
+		reuse(t, store, 3*time.Hour)
+		session := repotest.NewSession(t, store, repo.IssueParams{}, 1)
+		exec(t, db, "INSERT INTO public.gpt_oauth_events (event_type, session_id) VALUES ('code_replay', '"+session.SessionID.String()+"')")
+		results := examined(t, Patient{DB: db})
+		requireOnly(t, results, "alarms", "Someone is replaying: 1 spent token was presented long after", "Someone is replaying: 1 spent code was")
+		repotest.Age(t, store, 25*time.Hour)
+		require.Equal(t, OK, examined(t, Patient{DB: db})["alarms"].Status, "it is of another day")
+	})
+	t.Run("AnswersGetLost", func(t *testing.T) {
+		t.Parallel()
+		_, db := newDatabase(t)
+		store := newStore(t, db)
+		session := repotest.NewSession(t, store, repo.IssueParams{ClientID: "client_1"}, 2)
+		for range retriesMatter {
+			require.Equal(t, repo.Retried, rotate(t, store, session.Tokens[len(session.Tokens)-2]).Outcome)
+		}
+		requireOnly(t, examined(t, Patient{DB: db}), "alarms", "20 retries on ")
+	})
+}
+
+func TestDeadRowsAreFound(t *testing.T) {
+	t.Parallel()
+	url, db := newDatabase(t)
+	exec(t, db, "ALTER TABLE public.gpt_oauth_events SET (autovacuum_enabled = off, autovacuum_vacuum_threshold = 100)")
+	requireOnly(t, examined(t, Patient{DB: db}), "autovacuum", "Autovacuum is off for public.gpt_oauth_events.")
+	writer := open(t, url)
+	exec(t, writer, "INSERT INTO public.gpt_oauth_events (event_type) SELECT 'test' FROM generate_series(1, 310)", "DELETE FROM public.gpt_oauth_events")
+	require.NoError(t, writer.Close()) // a session that ends reports what it did
+	require.Eventually(t, func() bool { return len(examined(t, Patient{DB: db})["autovacuum"].Findings) == 2 }, time.Minute, 100*time.Millisecond)
+	requireFindings(t, examined(t, Patient{DB: db})["autovacuum"], "Autovacuum is off for", "dead rows, where autovacuum begins at 100; it was vacuumed never.")
+	_, findings := judgeVacuum(false, nil)
+	require.Contains(t, findings[0].Text, "Autovacuum is off")
+}
+
+// A role that may not read something makes that one check blind, not the others.
+func TestAMissingRightBlindsOneCheck(t *testing.T) {
+	t.Parallel()
+	url, super := newDatabase(t)
+	reader := newName("reader")
+	exec(t, super, "CREATE ROLE "+reader+" LOGIN PASSWORD 'not-secret'", "GRANT SELECT ON public.gpt_oauth_events TO "+reader)
+	db := open(t, asRole(t, url, reader))
+	results := examined(t, Patient{DB: db})
+	require.Equal(t, NotLooked, results["purge"].Status)
+	require.Contains(t, results["purge"].Reason, "public.gpt_authorization_codes from this role: connect as the owner")
+	require.Equal(t, NotLooked, results["migrations"].Status)
+	require.Equal(t, NotLooked, results["alarms"].Status, "no rows are not no alarms")
+	require.Contains(t, results["alarms"].Reason, "row level security hides the rows of public.gpt_oauth_events")
+	requireFindings(t, results["grants"], reader+" may SELECT on the table public.gpt_oauth_events.")
+	for _, id := range []string{"server", "tls", "pooler", "settings", "drift", "rls", "failover", "clock", "connections", "autovacuum"} {
+		require.Equal(t, OK, results[id].Status, "%+v", results[id])
+	}
+}
