@@ -33,7 +33,10 @@ func judgeSkew(skew, doubt time.Duration) (string, []Finding) {
 	if skew < 0 {
 		way = "behind"
 	}
-	seen := fmt.Sprintf("the database is %s %s this host, give or take %s", skew.Abs().Round(time.Millisecond), way, doubt.Round(time.Millisecond))
+	if skew.Abs() <= doubt {
+		return "in step with this host, give or take " + doubt.Round(time.Microsecond).String(), nil
+	}
+	seen := fmt.Sprintf("%s %s this host, give or take %s", skew.Abs().Round(time.Microsecond), way, doubt.Round(time.Microsecond))
 	if skew.Abs()-doubt <= tolerableSkew {
 		return seen, nil
 	}

@@ -58,5 +58,5 @@ func (f connectionFacts) judge() (string, []Finding) {
 			"Raise its CONNECTION LIMIT, or set repo.PoolConfig.MaxConns to what fits.",
 		})
 	}
-	return fmt.Sprintf("%d of %d taken; how large your servers' pools are cannot be seen from here", f.used, f.room), findings
+	return fmt.Sprintf("%d of %d taken", f.used, f.room), findings
 }

@@ -44,7 +44,7 @@ func lookAtDrift(ctx context.Context, p *Patient) (string, []Finding, error) {
 			findings = append(findings, extraFinding(line))
 		}
 	}
-	return fmt.Sprintf("%d things, as the migrations make them but for what is said", len(things(expectedLines()))), findings, nil
+	return fmt.Sprintf("%d things compared with what the migrations make", len(things(expectedLines()))), findings, nil
 }
 
 // things leaves out what other checks look at.
@@ -111,6 +111,20 @@ func missingFinding(line string) Finding {
 	}
 }
 
+// definition is what a line says about its thing.
+func definition(line string) string {
+	switch kindOf(line) {
+	case kindColumn:
+		return strings.SplitN(line, " ", 3)[2]
+	case kindConstraint:
+		return strings.SplitN(line, " ", 5)[4]
+	case kindIndex:
+		return indexStatement(line)
+	default:
+		return line
+	}
+}
+
 func indexStatement(line string) string {
 	return line[strings.Index(line, "CREATE "):]
 }
@@ -125,7 +139,7 @@ func changedFinding(want, got string) Finding {
 			return Finding{"The " + thing(want) + " is invalid: building it failed, it is written and never read.", "REINDEX INDEX CONCURRENTLY public." + name + ";"}
 		}
 	}
-	return Finding{fmt.Sprintf("The %s was changed: it is %q and should be %q.", thing(want), got, want), "Find out who changed it, then change it back. " + makesIt}
+	return Finding{fmt.Sprintf("The %s was changed: it is %s and should be %s.", thing(want), definition(got), definition(want)), "Find out who changed it, then change it back. " + makesIt}
 }
 
 func extraFinding(line string) Finding {

@@ -40,7 +40,7 @@ func TestDriftIsFound(t *testing.T) {
 		},
 		"AChangedColumn": {
 			"ALTER TABLE public.gpt_sessions ALTER scope DROP NOT NULL",
-			[]string{"The column public.gpt_sessions.scope was changed"},
+			[]string{"The column public.gpt_sessions.scope was changed: it is text DEFAULT ''::text and should be text NOT NULL DEFAULT ''::text."},
 		},
 		"AnExtraColumn": {
 			"ALTER TABLE public.gpt_sessions ADD mine int",

@@ -44,9 +44,9 @@ func lookAtGrants(ctx context.Context, p *Patient) (string, []Finding, error) {
 		findings = append(findings, missingRights(grantee)...)
 	}
 	if len(names) == 0 {
-		return "only the owner may do anything but for what is said", findings, nil
+		return "the store is run by the owner only", findings, nil
 	}
-	return "the owner, and to run the store: " + strings.Join(names, ", "), findings, nil
+	return "the store is run by the owner and " + strings.Join(names, ", "), findings, nil
 }
 
 func addGrant(groups []grantGroup, privilege, class, name, grantee string) []grantGroup {

@@ -31,16 +31,16 @@ func (r Retention) withDefaults() Retention {
 
 // leftover is a kind of rows, found by an index that the migrations make.
 type leftover struct {
-	name, table, query string
-	keep               time.Duration
+	one, many, table, query string
+	keep                    time.Duration
 }
 
 func (r Retention) leftovers() []leftover {
 	return []leftover{
-		{"expired codes", "public.gpt_authorization_codes", "SELECT FROM public.gpt_authorization_codes WHERE expires_at", r.Codes},
-		{"ended sessions", "public.gpt_sessions", "SELECT FROM public.gpt_sessions WHERE ended_at", r.Sessions},
-		{"expired refresh tokens", "public.gpt_refresh_tokens", "SELECT FROM public.gpt_refresh_tokens WHERE revoked_at IS NULL AND expires_at", r.Sessions},
-		{"events", "public.gpt_oauth_events", "SELECT FROM public.gpt_oauth_events WHERE created_at", r.Events},
+		{"expired code", "expired codes", "public.gpt_authorization_codes", "SELECT FROM public.gpt_authorization_codes WHERE expires_at", r.Codes},
+		{"ended session", "ended sessions", "public.gpt_sessions", "SELECT FROM public.gpt_sessions WHERE ended_at", r.Sessions},
+		{"expired refresh token", "expired refresh tokens", "public.gpt_refresh_tokens", "SELECT FROM public.gpt_refresh_tokens WHERE revoked_at IS NULL AND expires_at", r.Sessions},
+		{"event", "events", "public.gpt_oauth_events", "SELECT FROM public.gpt_oauth_events WHERE created_at", r.Events},
 	}
 }
 
@@ -64,8 +64,8 @@ func lookAtPurge(ctx context.Context, p *Patient) (string, []Finding, error) {
 	if err != nil || len(overdue) == 0 {
 		return "nothing is overdue", nil, err
 	}
-	return "overdue", []Finding{{
-		"Nobody purges, or not enough: there are " + strings.Join(overdue, ", ") + " that should have been deleted more than a day ago.",
+	return strings.Join(overdue, ", "), []Finding{{
+		"Nobody purges, or not enough. More than a day overdue: " + strings.Join(overdue, ", ") + ".",
 		"gptoauth purge now, and repo.Janitor in your servers; if they are kept on purpose, say so with --codes, --sessions and --events.",
 	}}, nil
 }
@@ -82,7 +82,7 @@ func (l leftover) count(ctx context.Context, tx bun.Tx) (n int, err error) {
 
 func (l leftover) say(n int) string {
 	if n == countLimit {
-		return fmt.Sprintf("at least %d %s", n, l.name)
+		return fmt.Sprintf("at least %d %s", n, l.many)
 	}
-	return fmt.Sprintf("%d %s", n, l.name)
+	return count(n, l.one, l.many)
 }

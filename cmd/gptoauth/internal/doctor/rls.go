@@ -20,7 +20,7 @@ func lookAtRowSecurity(ctx context.Context, p *Patient) (string, []Finding, erro
 			findings = append(findings, policyFinding(line))
 		}
 	}
-	return fmt.Sprintf("%d application roles may read", len(s.grantees)), findings, nil
+	return count(len(s.grantees), "application role has a policy", "application roles have policies"), findings, nil
 }
 
 func tableFinding(line string) []Finding {

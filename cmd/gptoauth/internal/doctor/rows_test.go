@@ -31,11 +31,11 @@ func TestOverdueRowsAreFound(t *testing.T) {
 	repotest.Age(t, store, 30*time.Hour) // an hourly janitor is a day late only after 48 hours
 	require.Equal(t, OK, examined(t, Patient{DB: db})["purge"].Status)
 	repotest.Age(t, store, 20*time.Hour)
-	requireOnly(t, examined(t, Patient{DB: db}), "purge", "there are 2 expired codes that should")
+	requireOnly(t, examined(t, Patient{DB: db}), "purge", "overdue: 2 expired codes.")
 	repotest.Age(t, store, 60*day)
-	requireOnly(t, examined(t, Patient{DB: db}), "purge", "2 expired codes, 1 ended sessions, 1 expired refresh tokens that should")
+	requireOnly(t, examined(t, Patient{DB: db}), "purge", "2 expired codes, 1 ended session, 1 expired refresh token.")
 	repotest.Age(t, store, 400*day)
-	requireFindings(t, examined(t, Patient{DB: db})["purge"], "events that should")
+	requireFindings(t, examined(t, Patient{DB: db})["purge"], "events.")
 
 	kept := examined(t, Patient{DB: db, Retention: Retention{repo.Off, repo.Off, repo.Off}})
 	require.Equal(t, OK, kept["purge"].Status)

@@ -54,7 +54,7 @@ func lookAtSettings(ctx context.Context, p *Patient) (string, []Finding, error) 
 			"Make a database with ENCODING 'UTF8' and move there.",
 		})
 	}
-	return "as the driver and the functions need them, but for what is said; " + encoding, findings, nil
+	return fmt.Sprintf("encoding %s, %s stored for roles and databases", encoding, count(len(stored), "setting", "settings")), findings, nil
 }
 
 // judgeSettings names what sets a value, and this connection only for what nothing else explains.

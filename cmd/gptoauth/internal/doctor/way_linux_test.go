@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -68,10 +67,8 @@ func startPooler(t *testing.T, databaseURL, mode string) string {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600))
 		give(t, server, filepath.Join(folder, name))
 	}
-	var output bytes.Buffer
 	cmd := osexec.CommandContext(t.Context(), path, "--quiet", filepath.Join(folder, "ini"))
 	cmd.Dir = "/"
-	cmd.Stderr = &output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr.Credential = owner
@@ -84,7 +81,7 @@ func startPooler(t *testing.T, databaseURL, mode string) string {
 			_ = conn.Close()
 		}
 		return err == nil
-	}, time.Minute, 10*time.Millisecond, output.String())
+	}, time.Minute, 10*time.Millisecond)
 	u.Host = address
 	return u.String()
 }
