@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// soon: an honest client that lost an answer, or refreshes in parallel, is back within this time.
+	// An honest client that lost an answer, or refreshes in parallel, is back within this time.
 	soonMinutes = 15
 	// Below both, retries are the noise of mobile networks.
 	retriesMatter     = 20

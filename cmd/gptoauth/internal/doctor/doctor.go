@@ -83,8 +83,9 @@ func Examine(ctx context.Context, p Patient) []Result {
 		p.Now = time.Now
 	}
 	p.Retention = p.Retention.withDefaults()
-	var results []Result
-	for _, check := range Checks() {
+	checks := Checks()
+	results := make([]Result, 0, len(checks))
+	for _, check := range checks {
 		result := Result{Check: check, Status: OK}
 		var err error
 		result.Seen, result.Findings, err = check.look(ctx, &p)

@@ -21,7 +21,7 @@ const (
 
 const makesIt = "The SQL that makes it is in the files of gptoauth migrate export."
 
-var indexName = regexp.MustCompile(`CREATE (?:UNIQUE )?INDEX (\S+) ON`)
+var indexName = regexp.MustCompile(`CREATE (?:UNIQUE )?INDEX (.+?) ON `)
 
 func lookAtDrift(ctx context.Context, p *Patient) (string, []Finding, error) {
 	s, err := p.differences(ctx)
@@ -126,7 +126,8 @@ func definition(line string) string {
 }
 
 func indexStatement(line string) string {
-	return line[strings.Index(line, "CREATE "):]
+	_, after, _ := strings.Cut(line, " CREATE ")
+	return "CREATE " + after
 }
 
 func changedFinding(want, got string) Finding {

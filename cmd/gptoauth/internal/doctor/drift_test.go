@@ -23,8 +23,8 @@ func TestDriftIsFound(t *testing.T) {
 			[]string{"The index idx_gpt_sessions_ended_at on public.gpt_sessions is invalid"},
 		},
 		"AnExtraIndex": {
-			"CREATE INDEX mine ON public.gpt_sessions (scope)",
-			[]string{"The index mine on public.gpt_sessions is not made by any migration"},
+			"CREATE INDEX \"my own\" ON public.gpt_sessions (scope)",
+			[]string{"The index \"my own\" on public.gpt_sessions is not made by any migration"},
 		},
 		"AChangedIndex": {
 			"DROP INDEX public.idx_gpt_sessions_ended_at; CREATE INDEX idx_gpt_sessions_ended_at ON public.gpt_sessions (ended_at)",

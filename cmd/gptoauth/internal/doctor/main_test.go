@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -106,6 +105,6 @@ func requireFindings(t *testing.T, result Result, texts ...string) {
 	for i, text := range texts {
 		require.Contains(t, result.Findings[i].Text, text)
 		require.NotEmpty(t, result.Findings[i].Fix)
-		require.False(t, strings.Contains(result.Findings[i].Text, "%!"), result.Findings[i].Text)
+		require.NotContains(t, result.Findings[i].Text, "%!")
 	}
 }

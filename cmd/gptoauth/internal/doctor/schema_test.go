@@ -23,7 +23,7 @@ func TestExpectedIsWhatTheMigrationsMake(t *testing.T) {
 		require.NoError(t, os.WriteFile("expected.txt", []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 		return
 	}
-	require.Equal(t, lines, expectedLines(), "run this test with -update")
+	require.Equal(t, expectedLines(), lines, "run this test with -update")
 }
 
 func TestACleanDatabaseHasNoFindings(t *testing.T) {
