@@ -39,7 +39,7 @@ func TestUnsure(t *testing.T) {
 			_, err := store.RefreshTokens.Rotate(t.Context(), session.Request(0))
 			return err
 		})
-		again, err := store.RefreshTokens.Rotate(t.Context(), session.Request(0))
+		again, err := direct.RefreshTokens.Rotate(t.Context(), session.Request(0))
 		require.NoError(t, err)
 		require.Equal(t, repo.Retried, again.Outcome)
 		looked, err := direct.RefreshTokens.Lookup(t.Context(), string(again.RefreshToken))
@@ -54,7 +54,7 @@ func TestUnsure(t *testing.T) {
 			_, err := store.AuthCodes.Exchange(t.Context(), code.Request())
 			return err
 		})
-		again, err := store.AuthCodes.Exchange(t.Context(), code.Request())
+		again, err := direct.AuthCodes.Exchange(t.Context(), code.Request())
 		require.NoError(t, err)
 		require.Equal(t, repo.Replayed, again.Outcome)
 	})
