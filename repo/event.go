@@ -91,7 +91,7 @@ func (p AppendParams) withID() AppendParams {
 }
 
 // Append writes events of the host's own types, at most 1,000, all or none, in one round trip. Their time is the
-// database's.
+// database's. A [Recorder] takes more of them, and collects.
 //
 // Bad params, or a type that the store itself writes, are an [*InputError]; any other error is a [*DatabaseError].
 func (e *Events) Append(ctx context.Context, events ...AppendParams) error {

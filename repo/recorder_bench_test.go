@@ -36,9 +36,9 @@ func BenchmarkRecorder(b *testing.B) {
 		{"append-1", appending(1, 300)},
 		{"append-16", appending(16, 100)},
 		{"writers-1", recording(repo.RecorderConfig{Writers: 1})},
-		{"writers-2", recording(repo.RecorderConfig{})},
-		{"writers-4", recording(repo.RecorderConfig{Writers: 4})},
-		{"batch-100", recording(repo.RecorderConfig{Batch: 100})},
+		{"writers-2", recording(repo.RecorderConfig{Writers: 2})},
+		{"writers-4", recording(repo.RecorderConfig{})},
+		{"batch-100", recording(repo.RecorderConfig{Writers: 2, Batch: 100})},
 	}
 	rates := make([][]float64, len(ways))
 	for b.Loop() {

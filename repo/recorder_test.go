@@ -204,6 +204,33 @@ func TestRecorderOutlivesTheServer(t *testing.T) {
 	require.Equal(t, total, rows, "written twice")
 }
 
+// TestRecorderRepeatsWithTheSameIDs: the client no longer waits for an answer while the server still works, and then does
+// what both attempts ask for.
+func TestRecorderRepeatsWithTheSameIDs(t *testing.T) {
+	t.Parallel()
+	dsn := repotest.URL(t)
+	locker, err := repo.New(open(t, dsn, repo.PoolConfig{}), repo.Config{})
+	require.NoError(t, err)
+	store, err := repo.New(open(t, dsn, repo.PoolConfig{ReadTimeout: 500 * time.Millisecond}), repo.Config{Timeout: 600 * time.Millisecond})
+	require.NoError(t, err)
+	gaveUp := make(chan error, 100)
+	recorder := newRecorder(t, store, repo.RecorderConfig{OnError: func(err error, _ ...repo.AppendParams) { gaveUp <- err }})
+	unlock := lockEvents(t, locker)
+	for i := range 10 {
+		require.NoError(t, recorder.Record(t.Context(), jobSearch(i)))
+	}
+	var failure *repo.DatabaseError
+	require.ErrorAs(t, <-gaveUp, &failure)
+	require.Equal(t, repo.Unsure, failure.Effect)
+	unlock()
+	require.NoError(t, recorder.Close(t.Context()))
+	require.Equal(t, repo.RecorderStats{Recorded: 10, Written: 10}, recorder.Stats())
+	require.Eventually(t, func() bool {
+		return count(t, locker, "pg_stat_activity", "datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()") == 0
+	}, time.Minute, time.Millisecond, "the attempts that no one waits for")
+	require.Equal(t, 10, count(t, locker, "gpt_oauth_events", "TRUE"))
+}
+
 func TestRecorderSparesTheNeighboursOfWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	store := repotest.CommittingStore(t, repo.Config{}, 4)

@@ -14,7 +14,7 @@ type Store struct {
 	AuthCodes     *AuthCodes     // Issue, Exchange
 	RefreshTokens *RefreshTokens // Rotate, Revoke, Lookup, Get, Find, Family
 	Sessions      *Sessions      // Get, List, Active, Touch, End, EndAll
-	Events        *Events        // Append, List, All, Count, Follow
+	Events        *Events        // Append, Recorder, List, All, Count, Follow
 
 	conn *conn
 }
