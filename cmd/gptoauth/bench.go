@@ -43,7 +43,7 @@ Examples:
 			&cli.StringFlag{Name: "operations", Value: strings.Join(benchOperationNames(), ","), Usage: "what to measure, separated by commas"},
 			&cli.StringFlag{Name: "concurrency", Value: "1,8,32", Usage: "how many clients at once, one measurement each"},
 			&cli.IntFlag{Name: "table-size", Value: 10_000, Usage: "how many refresh tokens there are at the beginning"},
-			&cli.DurationFlag{Name: "duration", Value: 3 * time.Second, Usage: "how long one run takes"},
+			&cli.DurationFlag{Name: "duration", Value: 5 * time.Second, Usage: "how long one run takes; a connection is slow in its first second"},
 			&cli.IntFlag{Name: "pairs", Value: 5, Usage: "how many alternating runs with pgbench"},
 			&cli.BoolFlag{Name: "pgbench", Value: true, Usage: "compare with pgbench where it is installed"},
 		},
