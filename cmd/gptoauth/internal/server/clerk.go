@@ -68,9 +68,13 @@ func newClerkPeople(config ClerkConfig) *clerkPeople {
 
 // clerkProfile is read if the host has added it to its session tokens.
 type clerkProfile struct {
-	Name  string `json:"name"`
-	Email string `json:"email"`
+	Name   string `json:"name"`
+	Email  string `json:"email"`
+	Status string `json:"sts"` // of the session
 }
+
+// statusPending is of a session in which Clerk still asks something of the person.
+const statusPending = "pending"
 
 func (c *clerkPeople) signedIn(r *http.Request) (person, bool, error) {
 	for _, token := range presentedTokens(r) {
@@ -119,8 +123,10 @@ func (c *clerkPeople) verify(ctx context.Context, token string) (person, bool, e
 		},
 		CustomClaimsConstructor: func(context.Context) any { return profile },
 	})
-	// Without an expiry the library would let a token live for ever.
-	if err != nil || claims.Expiry == nil || claims.Subject == "" {
+	// Without an expiry the library would let a token live for ever. Without sid it is a token made from a template, for
+	// someone else; with act, support staff stand in the person's place.
+	if err != nil || claims.Expiry == nil || claims.Subject == "" || claims.SessionID == "" || len(claims.Actor) > 0 ||
+		profile.Status == statusPending {
 		return person{}, false, nil //nolint:nilerr // whatever is wrong with it, no one is signed in
 	}
 	name := profile.Name

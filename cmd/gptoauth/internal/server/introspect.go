@@ -42,12 +42,16 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 		failure.write(w)
 		return
 	}
-	if !client.Introspects && answer.ClientID != client.ID {
+	// A resource server that looks at active only must not take a refresh token for an access token.
+	if answer.ClientID != client.ID && (!client.Introspects || answer.TokenType == typeRefresh) {
 		answer = introspection{}
 	}
 	noStore(w)
 	writeJSON(w, http.StatusOK, answer)
 }
+
+// typeRefresh is the token_type of a refresh token, for which RFC 7662 2.2 has no word.
+const typeRefresh = "refresh_token"
 
 // describe says what a token of either kind is good for, whatever the hint says.
 func (s *Server) describe(r *http.Request, token string) (introspection, *oauthError) {
@@ -79,7 +83,7 @@ func (s *Server) describeRefreshToken(r *http.Request, token string) (introspect
 	}
 	session := found.Session
 	return introspection{
-		Active: true, TokenType: "refresh_token", ClientID: session.ClientID, Scope: session.Scope, Subject: session.ClerkUserID,
+		Active: true, TokenType: typeRefresh, ClientID: session.ClientID, Scope: session.Scope, Subject: session.ClerkUserID,
 		Audience: fields(session.Resource), Issuer: s.config.Issuer, SessionID: session.ID.String(),
 		IssuedAt: found.Token.CreatedAt.Unix(), ExpiresAt: found.Token.ExpiresAt.Unix(),
 	}, nil

@@ -18,7 +18,12 @@ import (
 // introspection asks as the resource server.
 func (h *harness) introspection(token string) map[string]any {
 	h.t.Helper()
-	answer := h.post(introspectPath, grantee{id: resourceID}.tokenForm(token))
+	return h.introspectionAs(resourceID, token)
+}
+
+func (h *harness) introspectionAs(clientID, token string) map[string]any {
+	h.t.Helper()
+	answer := h.post(introspectPath, grantee{id: clientID}.tokenForm(token))
 	require.Equal(h.t, http.StatusOK, answer.StatusCode, answer.body)
 	require.Equal(h.t, "no-store", answer.Header.Get("Cache-Control"))
 	return answer.json(h.t)
@@ -115,7 +120,8 @@ var resourceRules = []rule{
 	{section: "RFC 7662 2.2", level: "MUST", demand: "an active token is described", check: func(h *harness) {
 		g := h.consent(gptID, "scope", "jobs:read")
 		got := g.exchange()
-		access, refresh := h.introspection(got.Access), h.introspection(got.Refresh)
+		access, refresh := h.introspection(got.Access), h.introspectionAs(gptID, got.Refresh)
+		require.Equal(h.t, map[string]any{"active": false}, h.introspection(got.Refresh), "it is no access token")
 		for _, fields := range []map[string]any{access, refresh} {
 			require.Equal(h.t, true, fields["active"])
 			require.Equal(h.t, gptID, fields["client_id"])
@@ -131,12 +137,12 @@ var resourceRules = []rule{
 		got := g.exchange()
 		next := h.requireTokens(h.post(tokenPath, g.refreshForm(got.Refresh)))
 		inactive := map[string]any{"active": false}
-		require.Equal(h.t, inactive, h.introspection(got.Refresh), "rotated")
+		require.Equal(h.t, inactive, h.introspectionAs(gptID, got.Refresh), "rotated")
 		require.Equal(h.t, inactive, h.introspection("garbage"))
 		require.Equal(h.t, inactive, h.introspection(h.forge("at+jwt", func(c *mcpClaims) { c.ExpiresAt = jwt.NewNumericDate(time.Now().Add(-time.Second)) })))
 		_, err := h.store.Sessions.End(h.t.Context(), repo.EndParams{SessionID: h.claims(got.Access).SessionID, Reason: "test"})
 		require.NoError(h.t, err)
-		require.Equal(h.t, inactive, h.introspection(next.Refresh))
+		require.Equal(h.t, inactive, h.introspectionAs(gptID, next.Refresh))
 		require.Equal(h.t, inactive, h.introspection(next.Access))
 	}},
 	{section: "RFC 7662 4", level: "MUST", demand: "a client that is no resource server learns nothing of other clients' tokens", check: func(h *harness) {

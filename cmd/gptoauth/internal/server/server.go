@@ -160,7 +160,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("GET /{$}", http.RedirectHandler(appsPath, http.StatusSeeOther))
 
 	mux.HandleFunc("GET /healthz", s.healthz)
-	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /readyz", s.limitAddress(s.readyz)) // it asks the database
 	mux.Handle("GET /metrics", s.metrics.handler())
 
 	mux.Handle(mcpPath, s.mcpHandler())

@@ -165,6 +165,13 @@ func (s *Server) exceeds(r *http.Request, request tokenRequest, token string) *o
 func (s *Server) answer(r *http.Request, request tokenRequest, grant repo.Grant) (tokenAnswer, *oauthError) {
 	note(r).session = grant.SessionID
 	scope, audience := grant.Scope, fields(grant.Resource)
+	// Both were compared before the token was spent, but where there is one resource: it may be another than it was.
+	if !isSubset(fields(request.scope), fields(scope)) {
+		return tokenAnswer{}, badRequest("invalid_scope", "")
+	}
+	if !isSubset(request.resource, audience) {
+		return tokenAnswer{}, badRequest("invalid_target", "")
+	}
 	if request.scope != "" {
 		scope = request.scope
 	}
