@@ -53,22 +53,27 @@ BEGIN
       INTO v_sessions
       FROM (SELECT s.id FROM public.gpt_sessions AS s WHERE s.clerk_user_id = p_clerk_user_id ORDER BY s.id FOR UPDATE) AS locked;
 
-    -- One statement, because sessions and tokens refer to each other and foreign keys are checked at its end.
-    WITH deleted_codes AS (
-        DELETE FROM public.gpt_authorization_codes AS c
-         WHERE c.id = ANY (v_codes)
-        RETURNING c.id
-    ), deleted_tokens AS (
-        DELETE FROM public.gpt_refresh_tokens AS t
-         WHERE t.clerk_user_id = p_clerk_user_id
-        RETURNING t.id
-    ), deleted_sessions AS (
-        DELETE FROM public.gpt_sessions AS s
-         WHERE s.id = ANY (v_sessions)
-        RETURNING s.id
-    )
-    SELECT (SELECT count(*) FROM deleted_codes), (SELECT count(*) FROM deleted_sessions), (SELECT count(*) FROM deleted_tokens)
-      INTO codes, sessions, tokens;
+    -- One statement, because sessions and tokens refer to each other and foreign keys are checked at its end. A sign-in that
+    -- began after the locks above refers to what is deleted, or is referred to: begin again, it is seen then.
+    BEGIN
+        WITH deleted_codes AS (
+            DELETE FROM public.gpt_authorization_codes AS c
+             WHERE c.id = ANY (v_codes)
+            RETURNING c.id
+        ), deleted_tokens AS (
+            DELETE FROM public.gpt_refresh_tokens AS t
+             WHERE t.clerk_user_id = p_clerk_user_id
+            RETURNING t.id
+        ), deleted_sessions AS (
+            DELETE FROM public.gpt_sessions AS s
+             WHERE s.id = ANY (v_sessions)
+            RETURNING s.id
+        )
+        SELECT (SELECT count(*) FROM deleted_codes), (SELECT count(*) FROM deleted_sessions), (SELECT count(*) FROM deleted_tokens)
+          INTO codes, sessions, tokens;
+    EXCEPTION WHEN foreign_key_violation THEN
+        RAISE EXCEPTION 'gpt_erase_user_v1: a sign-in came in between' USING ERRCODE = '40001';
+    END;
 
     -- An event of the host's own may name only the session, one that was purged long ago included: other events say whose
     -- it was.

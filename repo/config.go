@@ -42,8 +42,9 @@ type Config struct {
 	// only from those who do not see the authorization request. Defaults to false: S256 only.
 	AllowPlain bool
 
-	// StatementTimeout is how long the server works on one call of a store that owns its transaction and whose driver is
-	// pgdriver; less if the context's deadline is nearer. Defaults to 5 seconds.
+	// StatementTimeout is how long the server works on one call that changes state, of a store that owns its transaction and
+	// whose driver is pgdriver; less if the context's deadline is nearer. A read is given up a second later than this and
+	// asked again, but nothing stops it on the server: raise this for long ones. Defaults to 5 seconds.
 	StatementTimeout time.Duration
 
 	// Timeout is how long a call takes at most, repetitions after a lost connection included, if its context has no

@@ -16,8 +16,8 @@ type ErasedResult struct {
 // counts what was done and does not say to whom. Calling it again is harmless and writes nothing.
 //
 // As with [Store.EndUser], keep the person from signing in first, and the host from appending events about them. One
-// statement deletes all there is: for a person with hundreds of thousands of rotations raise [Config].StatementTimeout and
-// [PoolConfig].ReadTimeout. Backups, archives of events and statement logs are the host's.
+// statement deletes all there is: for a person with hundreds of thousands of rotations raise [Config].StatementTimeout,
+// [PoolConfig].ReadTimeout, and the deadline of ctx or [Config].Timeout. Backups, archives of events and statement logs are the host's.
 func (s *Store) EraseUser(ctx context.Context, clerkUserID string) (ErasedResult, error) {
 	if err := checkRequired("EraseUser clerkUserID", clerkUserID, maxIDLen); err != nil {
 		return ErasedResult{}, err

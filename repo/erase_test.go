@@ -123,3 +123,29 @@ func TestEraseUserRacingSignInsLeavesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A sign-in that begins and ends while erasing waits for a session refers to what is then deleted: erasing begins again.
+func TestEraseUserBeginsAgainAfterASignInInBetween(t *testing.T) {
+	t.Parallel()
+	store := repotest.CommittingStore(t, repo.Config{}, 4)
+	session := repotest.NewSession(t, store, repo.IssueParams{}, 1)
+	tx, err := store.DB().BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer tx.Rollback() //nolint:errcheck // committed below
+	_, err = tx.ExecContext(t.Context(), "SELECT FROM gpt_sessions WHERE id = ? FOR UPDATE", session.SessionID)
+	require.NoError(t, err)
+
+	erased := make(chan error, 1)
+	go func() {
+		_, err := store.EraseUser(t.Context(), session.ClerkUserID)
+		erased <- err
+	}()
+	awaitWaiter(t, store)
+	repotest.NewSession(t, store, repo.IssueParams{ClerkUserID: session.ClerkUserID}, 1)
+	require.NoError(t, tx.Commit())
+
+	require.NoError(t, <-erased)
+	for _, table := range []string{"gpt_authorization_codes", "gpt_sessions", "gpt_refresh_tokens"} {
+		require.Zero(t, count(t, store, table, "clerk_user_id = ?", session.ClerkUserID), table)
+	}
+}

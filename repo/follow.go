@@ -100,9 +100,7 @@ func newFollower(e *Events, params FollowParams) *follower {
 	if f.cursor == nil {
 		f.cursor = &FollowCursor{}
 	}
-	if f.cursor.Settled.IsZero() {
-		f.cursor.Settled = params.Filter.Since
-	}
+	f.cursor.settle(params.Filter.Since, time.Time{}, false)
 	return f
 }
 

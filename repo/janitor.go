@@ -82,7 +82,7 @@ func (j *Janitor) Check(ctx context.Context) ([]Orphans, error) {
 // Purge works through all that is due, once, and returns what it has done. While another janitor is at work it waits for
 // its turn. When ctx ends it finishes its batch and returns the cause.
 //
-// The error is a [*DatabaseError] after a batch has failed five times in a row, or that of the archive.
+// The error is a [*DatabaseError] after a batch was refused or has failed five times in a row, or that of the archive.
 func (j *Janitor) Purge(ctx context.Context) (PurgeResult, error) {
 	return j.purge(ctx, true)
 }

@@ -135,7 +135,7 @@ func (p *purge) batch(ctx context.Context, s step, args *batchArgs) (batchResult
 			if failed++; effect == Refused || failed == batchTries {
 				return batchResult{}, &DatabaseError{Op: s.name, Effect: effect, Err: err}
 			}
-			args.Limit = max(args.Limit/2, minBatch)
+			args.Limit = min(args.Limit, max(args.Limit/2, minBatch))
 			pause *= time.Duration(failed)
 		}
 		if err := p.pause(ctx, pause); err != nil {

@@ -48,8 +48,8 @@ type JanitorConfig struct {
 	// that whoever reads the archive drops repeated ids; none is lost. [OpenArchive] makes one of a file.
 	Archive Archive
 
-	// BatchSize is how many rows one transaction deletes at most; how many it does depends on how long they take. At most
-	// 10,000. Defaults to 5,000.
+	// BatchSize is how many rows one transaction deletes at most, of sessions as many with their current tokens and as many
+	// older tokens; how many it does depends on how long they take. At most 10,000. Defaults to 5,000.
 	BatchSize int
 
 	// Interval is how often [Janitor.Run] purges, give or take a fifth. Defaults to an hour.

@@ -71,8 +71,11 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, store *St
 			return err
 		}
 		// COMMIT of an aborted transaction rolls back and is not an error to the driver. This is one.
-		if _, err := tx.ExecContext(ctx, "SELECT 1"); err != nil {
+		switch _, err := tx.ExecContext(ctx, "SELECT 1"); {
+		case sqlState(err) == "25P02": // in_failed_sql_transaction
 			return fmt.Errorf("repo: %s: an error inside the transaction was swallowed: %w", op, err)
+		case err != nil: // COMMIT was never sent
+			return &DatabaseError{Op: op, Effect: NotDone, Err: err}
 		}
 		committing = true
 		return nil

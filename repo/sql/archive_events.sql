@@ -23,6 +23,6 @@ SELECT deleted.created_at AS at,
            'metadata', deleted.metadata,
            'ip_address', deleted.ip_address,
            'created_at', to_char(deleted.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-       )::text AS line
+       )::pg_catalog.text AS line
   FROM deleted
  ORDER BY deleted.created_at, deleted.id

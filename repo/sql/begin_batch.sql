@@ -10,7 +10,8 @@
 SELECT pg_try_advisory_xact_lock(?key) AS locked,
        (SELECT count(*)
           FROM pg_catalog.pg_stat_activity AS a
-         WHERE a.datname = current_database() AND a.state = 'active' AND a.pid <> pg_backend_pid()) AS others,
+         WHERE a.datname = current_database() AND a.state = 'active' AND a.backend_type = 'client backend'
+           AND a.pid <> pg_backend_pid()) AS others,
        concat_ws(', ',
            set_config('lock_timeout', '500ms', true),
            set_config('statement_timeout', '8s', true), -- below the driver's read timeout

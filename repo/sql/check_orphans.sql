@@ -40,9 +40,9 @@ SELECT finding.name, finding.rows
       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
      WHERE k.contype = 'f'
        AND k.convalidated
-       AND (k.conrelid, a.attname) IN (('public.gpt_refresh_tokens'::regclass, 'rotated_to'),
-                                       ('public.gpt_refresh_tokens'::regclass, 'session_id'),
-                                       ('public.gpt_sessions'::regclass, 'refresh_token_id'),
-                                       ('public.gpt_authorization_codes'::regclass, 'session_id'))
+       AND (k.conrelid, a.attname) IN (('public.gpt_refresh_tokens'::pg_catalog.regclass, 'rotated_to'),
+                                       ('public.gpt_refresh_tokens'::pg_catalog.regclass, 'session_id'),
+                                       ('public.gpt_sessions'::pg_catalog.regclass, 'refresh_token_id'),
+                                       ('public.gpt_authorization_codes'::pg_catalog.regclass, 'session_id'))
   ) AS finding
  WHERE finding.rows > 0

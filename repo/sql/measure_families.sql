@@ -3,7 +3,7 @@
 SELECT family.n, count(*) AS tokens
   FROM (SELECT doomed.n
           FROM (SELECT given.n, s.id, s.refresh_token_id
-                  FROM unnest(?ids::uuid[]) WITH ORDINALITY AS given (id, n)
+                  FROM unnest(?ids::pg_catalog.uuid[]) WITH ORDINALITY AS given (id, n)
                   JOIN public.gpt_sessions AS s ON s.id = given.id
                  ORDER BY given.n) AS doomed
          CROSS JOIN LATERAL (

@@ -11,7 +11,7 @@ WITH old AS MATERIALIZED (
            ORDER BY t.id
            LIMIT ?limit
      ) AS t
-     WHERE s.id = ANY (?ids::uuid[])
+     WHERE s.id = ANY (?ids::pg_catalog.uuid[])
 ), unlinked AS (
     UPDATE public.gpt_refresh_tokens AS t
        SET rotated_to = NULL

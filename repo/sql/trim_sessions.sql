@@ -6,7 +6,7 @@
 WITH old AS MATERIALIZED (
     SELECT t.id, living.n
       FROM (SELECT given.n, s.id, s.refresh_token_id
-              FROM unnest(?ids::uuid[]) WITH ORDINALITY AS given (id, n)
+              FROM unnest(?ids::pg_catalog.uuid[]) WITH ORDINALITY AS given (id, n)
               JOIN public.gpt_sessions AS s ON s.id = given.id
              ORDER BY given.n) AS living
      CROSS JOIN LATERAL (
