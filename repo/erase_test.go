@@ -131,7 +131,7 @@ func TestEraseUserBeginsAgainAfterASignInInBetween(t *testing.T) {
 	session := repotest.NewSession(t, store, repo.IssueParams{}, 1)
 	tx, err := store.DB().BeginTx(t.Context(), nil)
 	require.NoError(t, err)
-	defer tx.Rollback() //nolint:errcheck // committed below
+	defer tx.Rollback()
 	_, err = tx.ExecContext(t.Context(), "SELECT FROM gpt_sessions WHERE id = ? FOR UPDATE", session.SessionID)
 	require.NoError(t, err)
 

@@ -25,7 +25,7 @@ func newWebhook(secret string) (*svix.Webhook, error) {
 	}
 	hook, err := svix.NewWebhook(secret)
 	// Svix makes 24 bytes, and takes none at all for a key: then anyone could sign.
-	if key, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_")); err != nil || len(key) < minWebhookKey { //nolint:errcheck // nor is a short one
+	if key, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_")); err != nil || len(key) < minWebhookKey {
 		return nil, errors.New("config: clerk: webhook_secret is not a secret of Svix (whsec_...)")
 	}
 	return hook, nil
