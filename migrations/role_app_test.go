@@ -29,6 +29,7 @@ var appFunctions = []string{
 var methods = []string{
 	"AuthCodes.Exchange", "AuthCodes.Issue",
 	"Events.All", "Events.Append", "Events.Count", "Events.Follow", "Events.List",
+	"Events.Recorder",
 	"RefreshTokens.Family", "RefreshTokens.Find", "RefreshTokens.Get", "RefreshTokens.Lookup", "RefreshTokens.Revoke", "RefreshTokens.Rotate",
 	"Sessions.Active", "Sessions.End", "Sessions.EndAll", "Sessions.Get", "Sessions.List", "Sessions.Touch", "Sessions.TouchAll",
 }
@@ -87,9 +88,14 @@ func runEverything(t *testing.T, store *repo.Store) repotest.Session {
 	require.NoError(t, err)
 	require.Equal(t, []uuid.UUID{s.SessionID}, touched)
 	require.NoError(t, store.Events.Append(ctx, repo.AppendParams{Type: "job_search", ClerkUserID: s.ClerkUserID}))
+	recorder, err := store.Events.Recorder(repo.RecorderConfig{})
+	require.NoError(t, err)
+	require.NoError(t, recorder.Record(ctx, repo.AppendParams{Type: "job_search", ClerkUserID: s.ClerkUserID}))
+	require.NoError(t, recorder.Close(ctx))
+	require.EqualValues(t, 1, recorder.Stats().Written)
 	events, err := store.Events.List(ctx, repo.EventListParams{ClerkUserID: s.ClerkUserID})
 	require.NoError(t, err)
-	require.Len(t, events.Events, 5)
+	require.Len(t, events.Events, 6)
 	filter := repo.EventListParams{ClerkUserID: s.ClerkUserID, Types: []string{"job_search", repo.EventAuthorize}}
 	counts, err := store.Events.Count(ctx, repo.EventCountParams{Filter: filter, Bucket: time.Hour})
 	require.NoError(t, err)
