@@ -42,6 +42,10 @@ func operations() map[string]operation {
 		"Touch": {"true", func(ctx context.Context, s *Store) (bool, error) {
 			return s.Sessions.Touch(ctx, newID(route{}))
 		}},
+		"End": {"true", func(ctx context.Context, s *Store) (bool, error) {
+			r, err := s.Sessions.End(ctx, EndParams{SessionID: newID(route{}), Reason: "sign_out"})
+			return r.Sessions == 1, err
+		}},
 	}
 }
 

@@ -15,11 +15,7 @@ import (
 	"github.com/gptoauth/gptoauth/repo/repotest/conformance"
 )
 
-// kitClients is less than pooledClients: whether the answers to 64 calls of one moment can be put in order is often too much
-// for the kit to find out.
-const kitClients = 16
-
-// TestConformanceBehindThePooler passes the whole kit through PgBouncer, over 4 connections to each of its databases.
+// TestConformanceBehindThePooler passes the whole kit through PgBouncer: 64 clients over 4 connections to each database.
 func TestConformanceBehindThePooler(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, privatepg.Options{})
@@ -39,10 +35,10 @@ func TestConformanceBehindThePooler(t *testing.T) {
 		_, err := admin.DB().ExecContext(t.Context(), "CREATE DATABASE ? TEMPLATE ?", bun.Ident(name), bun.Ident(template))
 		require.NoError(t, err)
 		config.Timeout = patient.Timeout
-		pool := repo.PoolConfig{MaxConns: kitClients}
+		pool := repo.PoolConfig{MaxConns: pooledClients}
 		subject := conformance.Of(openPool(t, inDatabase(t, pooler.dsn, name), config, pool))
 		subject.DB = openDirect(t, inDatabase(t, databaseOf(server), name)).DB()
-		subject.Clients = kitClients
+		subject.Clients = pooledClients
 		return subject
 	})
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a layout costs: makes a database, changes it with the SQL given, lets pgbench rotate and exchange 2,000 times, and prints
+# What a layout costs: makes a database, changes it with the SQL given, lets pgbench rotate, exchange and end 2,000 times, and prints
 # the WAL bytes a call. One client, no autovacuum, so that the figure is the same each time (within 1%). On a server of your
 # own, with PGHOST, PGPORT, PGUSER and PGPASSWORD set, and with full_page_writes off to leave out what depends on checkpoints:
 #
@@ -13,7 +13,11 @@ database=gptoauth_layout_$$
 export PGDATABASE=postgres
 trap 'psql -qc "DROP DATABASE IF EXISTS $database"' EXIT
 
-for operation in rotate exchange; do
+for operation in rotate exchange end; do
+	clients=1 codes=$calls
+	if [ $operation = end ]; then # each call ends another session
+		clients=$calls codes=0
+	fi
 	PGDATABASE=postgres psql -qc "DROP DATABASE IF EXISTS $database" -c "CREATE DATABASE $database" 2>/dev/null
 	export PGDATABASE=$database
 	go run .. migrate up --database-url "postgres:///$database?sslmode=${PGSSLMODE:-disable}" >/dev/null 2>&1
@@ -21,7 +25,7 @@ for operation in rotate exchange; do
 	for statement in "$@"; do
 		psql -qc "$statement"
 	done
-	sed "s/?0/1/g; s/?1/1/g; s/?2/$calls/g" seed.sql | psql -q
+	sed "s/?0/1/g; s/?1/$clients/g; s/?2/$codes/g" seed.sql | psql -q
 	psql -qc 'VACUUM ANALYZE' -c CHECKPOINT
 	before=$(psql -Atc 'SELECT pg_current_wal_insert_lsn()')
 	pgbench -n -M simple -c 1 -t $calls -D run=1 -D n=0 -D a=0 -D b=0 -D epoch=190000000000 -f $operation.function.sql >/dev/null 2>&1

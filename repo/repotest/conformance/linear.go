@@ -1,11 +1,9 @@
 package conformance
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -15,9 +13,6 @@ import (
 
 	"github.com/gptoauth/gptoauth/repo"
 )
-
-// checkTimeout is for one family. A history of some hundred calls takes milliseconds, unless very many answers were lost.
-const checkTimeout = 20 * time.Second
 
 // Check tells whether there is an order of all calls that explains every answer, session by session: one in which a call
 // comes after all those that had been answered when it was made (linearizability). The error says which session's history
@@ -260,77 +255,6 @@ func (h *history) append(call, answer any, from, to time.Duration) {
 	h.operations = append(h.operations, porcupine.Operation{Input: call, Output: answer, Call: int64(from), Return: int64(to)})
 }
 
-func (h *history) check() error {
-	h.layOut()
-	model := h.model()
-	result, info := porcupine.CheckOperationsVerbose(model, h.operations, checkTimeout)
-	switch result {
-	case porcupine.Ok:
-		return nil
-	case porcupine.Unknown:
-		return fmt.Errorf("no order was found in %v that explains %d calls, and none was ruled out", checkTimeout, len(h.operations))
-	case porcupine.Illegal:
-	}
-	return fmt.Errorf("no order of %d calls explains the answer to %s%s:\n%s",
-		len(h.operations), h.culprit(model), drawn(model, info), h)
-}
-
-// culprit is the first answer that nothing explains: up to the one before, the history is that of some order.
-func (h *history) culprit(model porcupine.Model) string {
-	byAnswer := slices.Clone(h.operations)
-	slices.SortStableFunc(byAnswer, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
-	for _, last := range byAnswer {
-		var before []porcupine.Operation
-		for _, o := range h.operations {
-			if o.Call > last.Return {
-				continue
-			}
-			if o.Return > last.Return { // not answered yet
-				o.Output, o.Return = unsure{}, int64(never)
-			}
-			if o.Return <= last.Return || changes(o.Input) {
-				before = append(before, o)
-			}
-		}
-		if porcupine.CheckOperationsTimeout(model, before, checkTimeout) == porcupine.Illegal {
-			return describeStep(last)
-		}
-	}
-	return "some of them"
-}
-
-// describeStep is a call with its answer, and which token that gave.
-func describeStep(o porcupine.Operation) string {
-	text := describe(o.Input) + ": " + outcomeOf(o.Output)
-	var given repo.Secret
-	switch answer := o.Output.(type) {
-	case repo.ExchangeResult:
-		given = answer.RefreshToken
-	case repo.RotateResult:
-		given = answer.RefreshToken
-	}
-	if given != "" {
-		text += " to " + tag(string(given))
-	}
-	return text
-}
-
-func (h *history) model() porcupine.Model {
-	return porcupine.Model{
-		Init: func() any { return h.start },
-		Step: func(state, call, answer any) (bool, any) {
-			next, err := state.(family).step(call, answer)
-			next.trail = nil
-			return err == nil, next
-		},
-		Equal: func(a, b any) bool { return a.(family).equal(b.(family)) },
-		DescribeOperation: func(call, answer any) string {
-			return describeStep(porcupine.Operation{Input: call, Output: answer})
-		},
-		DescribeState: func(state any) string { return state.(family).String() },
-	}
-}
-
 // equal compares what calls can change.
 func (f family) equal(g family) bool {
 	return f.code == g.code && f.codeEnds == g.codeEnds && f.used == g.used && f.session == g.session &&
@@ -351,22 +275,6 @@ func (f family) String() string {
 	}
 }
 
-// layOut gives each operation a lane in which none overlaps it, for the drawing.
-func (h *history) layOut() {
-	slices.SortStableFunc(h.operations, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
-	var lanes []int64 // the end of the last operation in each
-	for i := range h.operations {
-		o := &h.operations[i]
-		lane := slices.IndexFunc(lanes, func(end int64) bool { return end < o.Call })
-		if lane < 0 {
-			lane = len(lanes)
-			lanes = append(lanes, 0)
-		}
-		lanes[lane] = o.Return
-		o.ClientId = lane
-	}
-}
-
 // String lists the calls in the order in which they were made.
 func (h *history) String() string {
 	var b strings.Builder
@@ -378,17 +286,4 @@ func (h *history) String() string {
 		fmt.Fprintf(&b, "  %v to %s: %s\n", time.Duration(o.Call), until, describeStep(o))
 	}
 	return b.String()
-}
-
-// drawn writes a drawing of the history for a browser, and says where.
-func drawn(model porcupine.Model, info porcupine.LinearizationInfo) string {
-	file, err := os.CreateTemp("", "history-*.html")
-	if err != nil {
-		return ""
-	}
-	defer file.Close() //nolint:errcheck // a drawing more or less
-	if err := porcupine.Visualize(model, info, file); err != nil {
-		return ""
-	}
-	return " (drawn in " + file.Name() + ")"
 }

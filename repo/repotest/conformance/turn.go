@@ -1,0 +1,108 @@
+package conformance
+
+import (
+	"cmp"
+	"errors"
+	"reflect"
+	"slices"
+	"sort"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// turn is a call with its place among those that are like it.
+type turn struct {
+	call  any
+	index int // in the history
+	after int // index of the one that goes first; -1 if any time will do
+}
+
+var errNotYet = errors.New("it is another's turn")
+
+// takeTurns spares the search orders that differ in nothing. Two calls that are the same and were answered the same may
+// change places in an order if it puts last the one that had to come first: that waited for no answer which the other did
+// not wait for, and was answered before every call which that was answered before. So that one goes first. Without this, 64
+// clients that make one call at the same moment have 2^64 sets of who was before.
+func takeTurns(operations []porcupine.Operation) []porcupine.Operation {
+	turns := slices.Clone(operations)
+	var kinds [][]span // of operations that are alike
+	for _, s := range spansOf(operations) {
+		o := operations[s.index]
+		kind := slices.IndexFunc(kinds, func(alike []span) bool { return isLike(operations[alike[0].index], o) })
+		if kind < 0 {
+			kind = len(kinds)
+			kinds = append(kinds, nil)
+		}
+		turns[s.index].Input = turn{call: o.Input, index: s.index, after: s.after(kinds[kind])}
+		kinds[kind] = append(kinds[kind], s)
+	}
+	return turns
+}
+
+// span is when an operation was, as far as that decides which orders are possible.
+type span struct {
+	index  int
+	waited int // answers that were there before the call was made
+	met    int // calls that were made before the answer was there
+}
+
+// spansOf puts first what must come first.
+func spansOf(operations []porcupine.Operation) []span {
+	var calls, answers []int64
+	for _, o := range operations {
+		calls = append(calls, o.Call)
+		answers = append(answers, o.Return)
+	}
+	slices.Sort(calls)
+	slices.Sort(answers)
+	spans := make([]span, len(operations))
+	for i, o := range operations {
+		spans[i] = span{
+			index:  i,
+			waited: sort.Search(len(answers), func(k int) bool { return answers[k] >= o.Call }),
+			met:    sort.Search(len(calls), func(k int) bool { return calls[k] > o.Return }),
+		}
+	}
+	slices.SortStableFunc(spans, func(a, b span) int { return cmp.Or(cmp.Compare(a.waited, b.waited), cmp.Compare(a.met, b.met)) })
+	return spans
+}
+
+// after is the index of one of the operations alike, which waited no longer, that goes first; -1 if none must.
+func (s span) after(alike []span) int {
+	for _, other := range slices.Backward(alike) {
+		if other.met <= s.met {
+			return other.index
+		}
+	}
+	return -1
+}
+
+func isLike(a, b porcupine.Operation) bool {
+	return reflect.DeepEqual(a.Input, b.Input) && reflect.DeepEqual(a.Output, b.Output)
+}
+
+// ordered is a family after some of the calls of its history.
+type ordered struct {
+	family family
+	done   []uint64 // a bit for each call
+}
+
+func (o ordered) step(t turn, answer any) (ordered, error) {
+	if t.after >= 0 && !o.has(t.after) {
+		return o, errNotYet
+	}
+	next, err := o.family.step(t.call, answer)
+	next.trail = nil
+	return ordered{family: next, done: o.with(t.index)}, err
+}
+
+func (o ordered) has(index int) bool {
+	return index/64 < len(o.done) && o.done[index/64]>>(index%64)&1 == 1
+}
+
+func (o ordered) with(index int) []uint64 {
+	done := make([]uint64, max(len(o.done), index/64+1))
+	copy(done, o.done)
+	done[index/64] |= 1 << (index % 64)
+	return done
+}
