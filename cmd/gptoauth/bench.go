@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 )
 
 // benchOptions are the flags of bench.
@@ -175,14 +177,14 @@ func (a *app) printBench(report benchReport) {
 	s := report.Server
 	a.printf("PostgreSQL %s, fsync %s, synchronous_commit %s, full_page_writes %s, shared_buffers %s; %d CPUs here, %d refresh tokens\n\n",
 		s.Version, s.Fsync, s.SynchronousCommit, s.FullPageWrites, s.SharedBuffers, report.CPUs, report.TableSize)
-	rows := make([][]cell, len(report.Results))
+	rows := make([][]draw.Cell, len(report.Results))
 	for i, r := range report.Results {
 		for _, text := range []string{
 			r.Operation, strconv.Itoa(r.Clients), fmt.Sprintf("%.0f", r.PerSecond), fmt.Sprintf("%.2f", r.P50MS), fmt.Sprintf("%.2f", r.P99MS),
 			fmt.Sprintf("%.2f", r.RoundTrips), fmt.Sprintf("%.2f", r.Commits), fmt.Sprintf("%.0f", r.WALBytes), fmt.Sprintf("%.0f", r.Allocs),
 			fmt.Sprintf("%.0f", r.CPUMicros), shareText(r.OfFunction), shareText(r.OfLimit),
 		} {
-			rows[i] = append(rows[i], cell{text: text})
+			rows[i] = append(rows[i], draw.Cell{Text: text})
 		}
 	}
 	a.table([]string{

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 	"github.com/gptoauth/gptoauth/repo/repotest"
 )
@@ -274,7 +275,7 @@ func tamper(t *testing.T, databaseURL, function, from, to string) {
 // demoApp prints text to what it returns.
 func demoApp() (*app, *bytes.Buffer) {
 	var stdout bytes.Buffer
-	return &app{stdout: &stdout, pen: pen{glyphs: asciiGlyphs}}, &stdout
+	return &app{stdout: &stdout, pen: draw.Pen{Glyphs: draw.ASCII}}, &stdout
 }
 
 func newTestStory(t *testing.T, databaseURL string, config repo.Config) *story {

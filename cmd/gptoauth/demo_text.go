@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -20,7 +21,7 @@ const (
 
 // demoText prints the demo for people.
 type demoText struct {
-	pen    pen
+	pen    draw.Pen
 	printf func(format string, args ...any)
 }
 
@@ -30,26 +31,26 @@ func (t demoText) intro(userID string) {
 }
 
 func (t demoText) part(number int, title string) {
-	t.printf("\n%s\n", t.pen.paint(strong, fmt.Sprintf("%d  %s", number, title)))
+	t.printf("\n%s\n", t.pen.Paint(draw.Strong, fmt.Sprintf("%d  %s", number, title)))
 }
 
 func (t demoText) step(s stepReport) {
-	mark := cell{text: t.pen.glyphs.tick, tone: good}
+	mark := draw.Cell{Text: t.pen.Glyphs.Tick, Tone: draw.Good}
 	if !s.OK {
-		mark = cell{text: t.pen.glyphs.cross, tone: alarm}
+		mark = draw.Cell{Text: t.pen.Glyphs.Cross, Tone: draw.Alarm}
 	}
-	t.printf("  %s %s%s%s\n", t.padded(mark, 2), t.padded(cell{text: s.Name}, demoNameWidth),
-		t.padded(cell{text: s.Outcome, tone: outcomeTone(s)}, demoOutcomeWidth),
-		t.pen.paint(faint, fmt.Sprintf("%*s", demoTimeWidth, elapsed(time.Duration(s.DurationMS)))))
+	t.printf("  %s %s%s%s\n", t.padded(mark, 2), t.padded(draw.Cell{Text: s.Name}, demoNameWidth),
+		t.padded(draw.Cell{Text: s.Outcome, Tone: outcomeTone(s)}, demoOutcomeWidth),
+		t.pen.Paint(draw.Faint, fmt.Sprintf("%*s", demoTimeWidth, elapsed(time.Duration(s.DurationMS)))))
 	if !s.OK {
-		t.printf("%s%s\n", demoIndent, t.pen.paint(alarm, "expected: "+s.Expected))
+		t.printf("%s%s\n", demoIndent, t.pen.Paint(draw.Alarm, "expected: "+s.Expected))
 	}
 	t.because(s.Why, s.Reference)
 }
 
 // broken is a step that ended in an error, which run prints on stderr.
 func (t demoText) broken(s demoStep) {
-	t.printf("  %s %s\n", t.padded(cell{text: t.pen.glyphs.cross, tone: alarm}, 2), s.name)
+	t.printf("  %s %s\n", t.padded(draw.Cell{Text: t.pen.Glyphs.Cross, Tone: draw.Alarm}, 2), s.name)
 	t.because(s.why, s.reference)
 }
 
@@ -60,25 +61,25 @@ func (t demoText) because(why, reference string) {
 		gap := demoWidth - utf8.RuneCountInString(line) - utf8.RuneCountInString(reference)
 		line += strings.Repeat(" ", max(gap, 1)) + reference
 	}
-	t.printf("%s\n", t.pen.paint(faint, line))
+	t.printf("%s\n", t.pen.Paint(draw.Faint, line))
 }
 
-func (t demoText) padded(c cell, width int) string {
-	return t.pen.paint(c.tone, c.text) + strings.Repeat(" ", max(width-utf8.RuneCountInString(c.text), 0))
+func (t demoText) padded(c draw.Cell, width int) string {
+	return t.pen.Paint(c.Tone, c.Text) + strings.Repeat(" ", max(width-utf8.RuneCountInString(c.Text), 0))
 }
 
 // outcomeTone tells at a glance what was given, what was refused and what was an attack.
-func outcomeTone(s stepReport) tone {
+func outcomeTone(s stepReport) draw.Tone {
 	switch s.Outcome {
 	case string(repo.Replayed), string(repo.Reused):
-		return alarm
+		return draw.Alarm
 	case string(repo.Mismatch), string(repo.Ended):
-		return refuse
+		return draw.Refused
 	default:
 		if !s.OK {
-			return alarm
+			return draw.Alarm
 		}
-		return good
+		return draw.Good
 	}
 }
 
@@ -87,20 +88,20 @@ func (t demoText) result(r demoReport) {
 	if len(r.Family) > 0 {
 		t.heading("The person's sessions, each a family of tokens")
 		t.printf("  %s\n", r.ClerkUserID)
-		t.lines(familyTree(t.pen.narrower(len(demoIndent)), r.Family, treeView{all: true}))
+		t.lines(familyTree(t.pen.Narrower(len(demoIndent)), r.Family, treeView{all: true}))
 	}
 	if len(r.Events) > 0 {
 		t.heading("The audit trail since " + timestamp(r.Events[0].CreatedAt))
-		t.lines(timeline(t.pen.narrower(len(demoIndent)), r.Events, true))
+		t.lines(timeline(t.pen.Narrower(len(demoIndent)), r.Events, true))
 	}
 	if r.OK {
-		t.printf("\n%s\n", t.pen.paint(good, fmt.Sprintf("All %d steps ended as they should, in %s.",
+		t.printf("\n%s\n", t.pen.Paint(draw.Good, fmt.Sprintf("All %d steps ended as they should, in %s.",
 			len(r.Steps), elapsed(time.Duration(r.DurationMS)))))
 	}
 }
 
 func (t demoText) heading(title string) {
-	t.printf("\n%s\n", t.pen.paint(strong, title))
+	t.printf("\n%s\n", t.pen.Paint(draw.Strong, title))
 }
 
 func (t demoText) lines(lines []string) {

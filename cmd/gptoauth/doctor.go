@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/doctor"
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 )
 
 // doctorResult is what doctor prints with --json; --invariants prints an invariantsResult.
@@ -136,35 +137,35 @@ func (a *app) showExamined(results []doctor.Result) {
 		name = max(name, len(r.ID))
 	}
 	for _, r := range results {
-		sign, t, text := a.pen.glyphs.tick, good, r.Seen
+		sign, t, text := a.pen.Glyphs.Tick, draw.Good, r.Seen
 		switch r.Status {
 		case doctor.Found:
-			sign, t = a.pen.glyphs.cross, alarm
+			sign, t = a.pen.Glyphs.Cross, draw.Alarm
 		case doctor.NotLooked:
-			sign, t, text = "?", refuse, "could not look: "+r.Reason
+			sign, t, text = "?", draw.Refused, "could not look: "+r.Reason
 		}
 		head := fmt.Sprintf("%-2s %-*s  ", sign, name, r.ID)
-		a.hanging(a.pen.paint(t, head), len("xx ")+name+2, "", text, plain)
+		a.hanging(a.pen.Paint(t, head), len("xx ")+name+2, "", text, draw.Plain)
 		for _, f := range r.Findings {
 			a.hanging(strings.Repeat(" ", 3), 3, "- ", f.Text, t)
-			a.hanging(strings.Repeat(" ", 3), 3, "  fix: ", f.Fix, plain)
+			a.hanging(strings.Repeat(" ", 3), 3, "  fix: ", f.Fix, draw.Plain)
 		}
 	}
 }
 
 // hanging prints a text of which every line but the first is indented as far as the first begins. What is no terminal gets
 // one line, which grep finds whole.
-func (a *app) hanging(head string, width int, bullet, text string, t tone) {
+func (a *app) hanging(head string, width int, bullet, text string, t draw.Tone) {
 	indent := width + len(bullet)
 	lines := []string{printable(text)}
-	if a.pen.width > 0 {
-		lines = wrap(strings.Fields(printable(text)), max(min(a.pen.width, 110)-indent, 30))
+	if a.pen.Width > 0 {
+		lines = wrap(strings.Fields(printable(text)), max(min(a.pen.Width, 110)-indent, 30))
 	}
 	for i, line := range lines {
 		if i == 0 {
-			a.printf("%s%s%s\n", head, bullet, a.pen.paint(t, line))
+			a.printf("%s%s%s\n", head, bullet, a.pen.Paint(t, line))
 			continue
 		}
-		a.printf("%s%s\n", strings.Repeat(" ", indent), a.pen.paint(t, line))
+		a.printf("%s%s\n", strings.Repeat(" ", indent), a.pen.Paint(t, line))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/internal/invariants"
 	"github.com/gptoauth/gptoauth/migrations"
 )
@@ -35,12 +36,12 @@ func (a *app) checkInvariants(ctx context.Context) error {
 
 func (a *app) showInvariants(result invariantsResult) {
 	if len(result.Findings) == 0 {
-		a.printf("%s\n", a.pen.paint(good, fmt.Sprintf("%d invariants hold", result.Checks)))
+		a.printf("%s\n", a.pen.Paint(draw.Good, fmt.Sprintf("%d invariants hold", result.Checks)))
 		return
 	}
-	rows := make([][]cell, len(result.Findings))
+	rows := make([][]draw.Cell, len(result.Findings))
 	for i, finding := range result.Findings {
-		rows[i] = []cell{{text: finding.Check}, {text: finding.ID}, {text: printable(finding.Detail)}}
+		rows[i] = []draw.Cell{{Text: finding.Check}, {Text: finding.ID}, {Text: printable(finding.Detail)}}
 	}
 	a.table([]string{"NOT SO", "ROW", "BUT"}, rows)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -89,13 +90,13 @@ func timeFlag(cmd *cli.Command, name string) (time.Time, error) {
 
 // eventLines draws events for events list and events tail.
 type eventLines struct {
-	pen     pen
+	pen     draw.Pen
 	compact bool   // dates in lines of their own, ids in short
 	date    string // the last one drawn
 }
 
 func (a *app) eventLines() *eventLines {
-	return &eventLines{pen: a.pen, compact: a.pen.narrow()}
+	return &eventLines{pen: a.pen, compact: a.pen.Narrow()}
 }
 
 // heading is the line that a new date needs, or empty.
@@ -105,10 +106,10 @@ func (l *eventLines) heading(e trailEvent) string {
 		return ""
 	}
 	l.date = date
-	return l.pen.paint(strong, date) + l.pen.paint(faint, " (UTC)")
+	return l.pen.Paint(draw.Strong, date) + l.pen.Paint(draw.Faint, " (UTC)")
 }
 
-func (l *eventLines) cells(e trailEvent) []cell {
+func (l *eventLines) cells(e trailEvent) []draw.Cell {
 	t, mark := e.tone(l.pen)
 	at, session := timestamp(e.CreatedAt), ""
 	if l.compact {
@@ -120,13 +121,13 @@ func (l *eventLines) cells(e trailEvent) []cell {
 			session = shortID(e.SessionID)
 		}
 	}
-	return []cell{
-		{text: at, tone: faint},
-		{text: mark, tone: t},
-		{text: printable(e.Type), tone: t},
-		{text: printable(e.ClerkUserID)},
-		{text: session, tone: strong},
-		{text: printable(e.IPAddress), tone: faint},
-		{text: e.about()},
+	return []draw.Cell{
+		{Text: at, Tone: draw.Faint},
+		{Text: mark, Tone: t},
+		{Text: printable(e.Type), Tone: t},
+		{Text: printable(e.ClerkUserID)},
+		{Text: session, Tone: draw.Strong},
+		{Text: printable(e.IPAddress), Tone: draw.Faint},
+		{Text: e.about()},
 	}
 }

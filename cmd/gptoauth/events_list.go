@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -85,11 +86,11 @@ func newest(ctx context.Context, store *repo.Store, params repo.EventListParams,
 
 func (a *app) printEvents(events []trailEvent) {
 	l := a.eventLines()
-	rows := make([][]cell, len(events))
+	rows := make([][]draw.Cell, len(events))
 	for i, e := range events {
 		rows[i] = l.cells(e)
 	}
-	for i, line := range l.pen.table(rows) {
+	for i, line := range l.pen.Table(rows) {
 		if heading := l.heading(events[i]); heading != "" {
 			a.printf("%s\n", heading)
 		}

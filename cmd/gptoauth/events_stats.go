@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -146,45 +147,45 @@ func (a *app) printEventStats(s eventStats) {
 		return
 	}
 	a.printStatsTitle(s, "")
-	room := cmp.Or(a.pen.width, plainWidth) - s.labelWidth() - s.numberWidth() - 2*columnGap
-	rows := make([][]cell, len(s.Values))
+	room := cmp.Or(a.pen.Width, plainWidth) - s.labelWidth() - s.numberWidth() - 2*draw.ColumnGap
+	rows := make([][]draw.Cell, len(s.Values))
 	for i, v := range s.Values {
-		rows[i] = []cell{v.label(a.pen), {text: thousands(v.Events), right: true}}
+		rows[i] = []draw.Cell{v.label(a.pen), {Text: thousands(v.Events), Right: true}}
 		if !v.Others { // whose bar would dwarf the rest
-			rows[i] = append(rows[i], cell{text: a.pen.bar(v.Events, s.most(), max(room, narrowColumn)), tone: v.tone(s)})
+			rows[i] = append(rows[i], draw.Cell{Text: a.pen.Bar(v.Events, s.most(), max(room, draw.NarrowColumn)), Tone: v.tone(s)})
 		}
 	}
-	a.lines(a.pen.table(rows))
+	a.lines(a.pen.Table(rows))
 }
 
 func (a *app) printStatsTitle(s eventStats, scale string) {
 	title := fmt.Sprintf("from %s to %s", timestamp(s.Since), timestamp(s.Until))
-	a.printf("%s\n\n", a.pen.paint(strong, title+scale))
+	a.printf("%s\n\n", a.pen.Paint(draw.Strong, title+scale))
 }
 
 func (a *app) printSkylines(s eventStats) {
 	begin := firstBucket(s.Since, s.bucket)
 	n := int(s.Until.Sub(begin)/s.bucket) + 1
 	numbers := max(s.numberWidth(), len("events")) + max(s.numberWidth(), len("peak"))
-	room := max(cmp.Or(a.pen.width, plainWidth)-s.labelWidth()-numbers-3*columnGap, narrowColumn)
-	head := []cell{{text: s.By, tone: strong}, {text: "events", tone: strong, right: true}, {text: "peak", tone: strong, right: true}}
-	rows := append(make([][]cell, 0, 1+len(s.Values)), head)
+	room := max(cmp.Or(a.pen.Width, plainWidth)-s.labelWidth()-numbers-3*draw.ColumnGap, draw.NarrowColumn)
+	head := []draw.Cell{{Text: s.By, Tone: draw.Strong}, {Text: "events", Tone: draw.Strong, Right: true}, {Text: "peak", Tone: draw.Strong, Right: true}}
+	rows := append(make([][]draw.Cell, 0, 1+len(s.Values)), head)
 	each := 1
 	for _, v := range s.Values {
 		values := make([]int, n)
 		for _, b := range v.Buckets {
 			values[int(b.Begin.Sub(begin)/s.bucket)] += b.Events
 		}
-		values, each = squeeze(values, room)
-		rows = append(rows, []cell{
+		values, each = draw.Squeeze(values, room)
+		rows = append(rows, []draw.Cell{
 			v.label(a.pen),
-			{text: thousands(v.Events), right: true},
-			{text: thousands(slices.Max(values)), right: true},
-			{text: a.pen.skyline(values), tone: v.tone(s)},
+			{Text: thousands(v.Events), Right: true},
+			{Text: thousands(slices.Max(values)), Right: true},
+			{Text: a.pen.Skyline(values), Tone: v.tone(s)},
 		})
 	}
 	a.printStatsTitle(s, ", "+spanText(s.bucket*time.Duration(each))+" a bar")
-	a.lines(a.pen.table(rows))
+	a.lines(a.pen.Table(rows))
 }
 
 // firstBucket is where the bucket begins that t is in, as the database counts them: from 2000-01-01 on.
@@ -219,27 +220,27 @@ func (s eventStats) numberWidth() int {
 func (s eventStats) labelWidth() int {
 	width := 0
 	for _, v := range s.Values {
-		width = max(width, len([]rune(v.label(pen{}).text)))
+		width = max(width, len([]rune(v.label(draw.Pen{}).Text)))
 	}
 	return min(width, maxValueText)
 }
 
-func (v valueStats) label(p pen) cell {
+func (v valueStats) label(p draw.Pen) draw.Cell {
 	switch {
 	case v.Others:
-		return cell{text: "all others", tone: faint}
+		return draw.Cell{Text: "all others", Tone: draw.Faint}
 	case v.Value == "":
-		return cell{text: "none", tone: faint}
+		return draw.Cell{Text: "none", Tone: draw.Faint}
 	default:
-		return cell{text: p.cut(printable(v.Value), maxValueText)}
+		return draw.Cell{Text: p.Cut(printable(v.Value), maxValueText)}
 	}
 }
 
 // tone shows alarms as such.
-func (v valueStats) tone(s eventStats) tone {
+func (v valueStats) tone(s eventStats) draw.Tone {
 	if s.By != string(repo.ByType) || v.Others {
-		return plain
+		return draw.Plain
 	}
-	t, _ := trailEvent{Type: v.Value}.tone(pen{})
+	t, _ := trailEvent{Type: v.Value}.tone(draw.Pen{})
 	return t
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -84,7 +85,7 @@ func (a *app) tailText() func(trailEvent) {
 		if heading := l.heading(e); heading != "" {
 			a.printf("%s\n", heading)
 		}
-		a.printf("%s\n", l.pen.row(widths, l.cells(e)))
+		a.printf("%s\n", l.pen.Row(widths, l.cells(e)))
 	}
 }
 
@@ -94,14 +95,14 @@ func (l *eventLines) tailWidths() []int {
 	if l.compact {
 		widths = []int{8, 1, 14, 0, 8, 15, 0}
 	}
-	rest := l.pen.width - columnGap*(len(widths)-1)
+	rest := l.pen.Width - draw.ColumnGap*(len(widths)-1)
 	for _, width := range widths {
 		rest -= width
 	}
 	if l.compact {
-		widths[3] = min(max(rest/2, narrowColumn), 32)
+		widths[3] = min(max(rest/2, draw.NarrowColumn), 32)
 		rest -= widths[3]
 	}
-	widths[len(widths)-1] = max(rest, narrowColumn)
+	widths[len(widths)-1] = max(rest, draw.NarrowColumn)
 	return widths
 }

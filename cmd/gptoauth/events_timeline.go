@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/urfave/cli/v3"
+
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 )
 
 func (a *app) eventsTimelineCommand() *cli.Command {
@@ -58,7 +60,7 @@ func (a *app) eventsTimeline(ctx context.Context, cmd *cli.Command) error {
 			a.progressf("there are no such events")
 			return
 		}
-		a.printf("%s\n", a.pen.paint(strong, "since "+timestamp(result.Events[0].CreatedAt)))
+		a.printf("%s\n", a.pen.Paint(draw.Strong, "since "+timestamp(result.Events[0].CreatedAt)))
 		a.lines(timeline(a.pen, result.Events, cmd.Bool("all")))
 		if more {
 			a.progressf("there are older ones: raise --limit")

@@ -4,14 +4,16 @@ import (
 	"cmp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 )
 
 // helpIndent is what the library puts before each line of a description.
 const helpIndent = 3
 
 // reflow fits the paragraphs of a description to the terminal. Lines that are indented, as examples are, stay as they are.
-func (p pen) reflow(text string) string {
-	width := min(cmp.Or(p.width, plainWidth), 100) - helpIndent
+func reflow(p draw.Pen, text string) string {
+	width := min(cmp.Or(p.Width, plainWidth), 100) - helpIndent
 	var lines []string
 	var paragraph []string
 	flush := func() {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/migrations"
 )
 
@@ -100,7 +101,7 @@ func (a *app) showPlan(cmd *cli.Command, planned []migrations.Planned, verb, not
 		}
 		for _, m := range result.Migrations {
 			if m.SQL != "" {
-				a.printf("%s\n\n%s\n", a.pen.paint(strong, "-- "+fileOf(m.ID, m.Name)), m.SQL)
+				a.printf("%s\n\n%s\n", a.pen.Paint(draw.Strong, "-- "+fileOf(m.ID, m.Name)), m.SQL)
 			} else {
 				a.printf("would %s %s\n", verb, fileOf(m.ID, m.Name))
 			}

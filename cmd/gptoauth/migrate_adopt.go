@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/migrations"
 )
 
@@ -67,6 +68,6 @@ func (a *app) printAdopted(result adoptResult) {
 		a.printf("%s is recorded as applied already, since %s\n", file, timestamp(result.Migration.AppliedAt))
 		return
 	}
-	a.printf("%s\n", a.pen.paint(good, "the tables are those of "+file+", which is recorded as applied"))
+	a.printf("%s\n", a.pen.Paint(draw.Good, "the tables are those of "+file+", which is recorded as applied"))
 	a.progressf("next: gptoauth migrate up")
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/migrations"
 )
 
@@ -35,7 +36,7 @@ Examples:
 				return problem
 			}
 			return errors.Join(problem, a.show(checkResultOf(problem), func() {
-				a.printf("%s\n", a.pen.paint(good, "the schema is what this release needs"))
+				a.printf("%s\n", a.pen.Paint(draw.Good, "the schema is what this release needs"))
 			}))
 		},
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/migrations"
 )
 
@@ -53,15 +54,15 @@ Examples:
 }
 
 func (a *app) printStatus(states []migrations.State, held *migrations.Hold) {
-	rows := make([][]cell, len(states))
+	rows := make([][]draw.Cell, len(states))
 	counts := make(map[string]int)
 	for i, s := range states {
 		counts[s.Status]++
-		rows[i] = []cell{
-			{text: printable(s.ID)},
-			{text: printable(s.Name)},
-			{text: s.Status, tone: statusTones[s.Status]},
-			{text: timestamp(s.AppliedAt), tone: faint},
+		rows[i] = []draw.Cell{
+			{Text: printable(s.ID)},
+			{Text: printable(s.Name)},
+			{Text: s.Status, Tone: statusTones[s.Status]},
+			{Text: timestamp(s.AppliedAt), Tone: draw.Faint},
 		}
 	}
 	a.table([]string{"id", "name", "status", "applied at"}, rows)
@@ -73,13 +74,13 @@ func (a *app) printStatus(states []migrations.State, held *migrations.Hold) {
 	}
 	a.printf("\n%s\n", strings.Join(summary, ", "))
 	if held != nil {
-		a.printf("%s\n", a.pen.paint(refuse, describeHold(held)))
+		a.printf("%s\n", a.pen.Paint(draw.Refused, describeHold(held)))
 	}
 }
 
-var statusTones = map[string]tone{
-	migrations.Applied: good,
-	migrations.Pending: refuse,
-	migrations.Changed: alarm,
-	migrations.Unknown: alarm,
+var statusTones = map[string]draw.Tone{
+	migrations.Applied: draw.Good,
+	migrations.Pending: draw.Refused,
+	migrations.Changed: draw.Alarm,
+	migrations.Unknown: draw.Alarm,
 }

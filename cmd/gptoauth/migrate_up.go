@@ -6,6 +6,7 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/migrations"
 )
 
@@ -52,7 +53,7 @@ func (a *app) up(ctx context.Context, db *bun.DB) error {
 	a.sayWhoLacksRights(ctx, db)
 	return a.show(result, func() {
 		if n := len(result.Migrations); n > 0 {
-			a.printf("%s\n", a.pen.paint(good, count(n, "migration")+" applied"))
+			a.printf("%s\n", a.pen.Paint(draw.Good, count(n, "migration")+" applied"))
 		} else {
 			a.printf("%s\n", nothingPending)
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 )
 
 // checkedWriter remembers that something could not be written, so that not every print needs an error.
@@ -67,12 +69,12 @@ func (a *app) lines(lines []string) {
 }
 
 // table prints rows in aligned columns below their titles.
-func (a *app) table(titles []string, rows [][]cell) {
-	head := make([]cell, len(titles))
+func (a *app) table(titles []string, rows [][]draw.Cell) {
+	head := make([]draw.Cell, len(titles))
 	for i, title := range titles {
-		head[i] = cell{text: title, tone: strong}
+		head[i] = draw.Cell{Text: title, Tone: draw.Strong}
 	}
-	a.lines(a.pen.table(slices.Concat([][]cell{head}, rows)))
+	a.lines(a.pen.Table(slices.Concat([][]draw.Cell{head}, rows)))
 }
 
 // thousands is how numbers are shown that may be large.

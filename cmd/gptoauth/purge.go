@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -119,12 +120,12 @@ func (a *app) runPurge(ctx context.Context, janitor *repo.Janitor, bar *progress
 
 func (a *app) showPurged(o purgeOutput) error {
 	return a.show(o, func() {
-		rows := [][]cell{
-			{{text: "codes"}, number(o.Counts.Codes)},
-			{{text: "sessions"}, number(o.Counts.Sessions)},
-			{{text: "tokens"}, number(o.Counts.Tokens)},
-			{{text: "events"}, number(o.Counts.Events)},
-			{{text: "nonces (cleared)"}, number(o.Counts.Nonces)},
+		rows := [][]draw.Cell{
+			{{Text: "codes"}, number(o.Counts.Codes)},
+			{{Text: "sessions"}, number(o.Counts.Sessions)},
+			{{Text: "tokens"}, number(o.Counts.Tokens)},
+			{{Text: "events"}, number(o.Counts.Events)},
+			{{Text: "nonces (cleared)"}, number(o.Counts.Nonces)},
 		}
 		title := "deleted"
 		if o.DryRun {
@@ -184,6 +185,6 @@ func retention(cmd *cli.Command, flag string) (time.Duration, error) {
 	return d, nil
 }
 
-func number(n int) cell { return cell{text: strconv.Itoa(n), right: true} }
+func number(n int) draw.Cell { return draw.Cell{Text: strconv.Itoa(n), Right: true} }
 
 func seconds(s float64) string { return fmt.Sprintf("%.1f s", s) }

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 )
 
 const programName = "gptoauth"
@@ -21,7 +23,7 @@ type app struct {
 	databaseURL string // --database-url; see (*app).open
 	json        bool   // --json
 
-	pen pen // draws for what stdout really is
+	pen draw.Pen // draws for what stdout really is
 
 	closers []func() // called in reverse when the command has ended
 }
@@ -29,7 +31,7 @@ type app struct {
 // run is the whole program but for the process around it. It returns the exit code.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
 	out := &checkedWriter{w: stdout}
-	a := &app{stdin: stdin, stdout: out, stderr: stderr, getenv: getenv, pen: newPen(stdout, getenv)}
+	a := &app{stdin: stdin, stdout: out, stderr: stderr, getenv: getenv, pen: draw.New(stdout, getenv)}
 	err := a.rootCommand().Run(ctx, helpAsFlag(args))
 	for _, closer := range slices.Backward(a.closers) {
 		closer()
@@ -70,7 +72,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 pending or drifted.`,
 				Name: "wide", Usage: "do not fit tables to the terminal",
 				Action: func(_ context.Context, _ *cli.Command, wide bool) error {
 					if wide {
-						a.pen.width = 0
+						a.pen.Width = 0
 					}
 					return nil
 				},
@@ -108,7 +110,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 pending or drifted.`,
 // prepare fits the help to the terminal and makes every error say which command it is from. A command without an action of
 // its own wants one of its commands.
 func (a *app) prepare(cmd *cli.Command) {
-	cmd.Description = a.pen.reflow(cmd.Description)
+	cmd.Description = reflow(a.pen, cmd.Description)
 	cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 		return inCommand(cmd, flagError(err))
 	}

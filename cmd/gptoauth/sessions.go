@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -46,38 +47,38 @@ func optionalUTC(t time.Time) *time.Time {
 }
 
 // state says in a few words whether the session is alive, and if not, why.
-func (s sessionOutput) state() (tone, string) {
+func (s sessionOutput) state() (draw.Tone, string) {
 	switch {
 	case s.Alive:
-		return good, "alive"
+		return draw.Good, "alive"
 	case s.EndedAt != nil && (s.EndReason == repo.EventTokenReuse || s.EndReason == repo.EventCodeReplay):
-		return alarm, "ended: " + s.EndReason
+		return draw.Alarm, "ended: " + s.EndReason
 	case s.EndedAt != nil:
-		return plain, "ended: " + printable(s.EndReason)
+		return draw.Plain, "ended: " + printable(s.EndReason)
 	default:
-		return plain, "expired"
+		return draw.Plain, "expired"
 	}
 }
 
 func (a *app) sessionTable(sessions []sessionOutput) {
-	rows := make([][]cell, len(sessions))
+	rows := make([][]draw.Cell, len(sessions))
 	for i, s := range sessions {
 		t, state := s.state()
-		rows[i] = []cell{{text: s.ID.String(), tone: strong, whole: true}, {text: printable(s.ClerkUserID)}}
-		if a.pen.narrow() {
-			rows[i] = append(rows[i], cell{text: state, tone: t})
+		rows[i] = []draw.Cell{{Text: s.ID.String(), Tone: draw.Strong, Whole: true}, {Text: printable(s.ClerkUserID)}}
+		if a.pen.Narrow() {
+			rows[i] = append(rows[i], draw.Cell{Text: state, Tone: t})
 			continue
 		}
-		rows[i] = append(rows[i], []cell{
-			{text: printable(s.ClientID)},
-			{text: state, tone: t},
-			{text: timestamp(s.CreatedAt)},
-			{text: timestamp(s.LastActiveAt)},
-			{text: printable(s.IPAddress), tone: faint},
+		rows[i] = append(rows[i], []draw.Cell{
+			{Text: printable(s.ClientID)},
+			{Text: state, Tone: t},
+			{Text: timestamp(s.CreatedAt)},
+			{Text: timestamp(s.LastActiveAt)},
+			{Text: printable(s.IPAddress), Tone: draw.Faint},
 		}...)
 	}
 	titles := []string{"id", "user", "client", "state", "began", "last active", "address"}
-	if a.pen.narrow() {
+	if a.pen.Narrow() {
 		titles = []string{"id", "user", "state"}
 	}
 	a.table(titles, rows)

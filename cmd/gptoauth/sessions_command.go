@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -194,28 +195,28 @@ func (a *app) drawSession(d sessionDetails) {
 	if d.ExpiresAt != nil {
 		until = timestamp(*d.ExpiresAt)
 	}
-	rows := [][]cell{
-		{{text: "session"}, {text: d.ID.String(), tone: strong}},
-		{{text: "state"}, {text: state + ended, tone: t}},
-		{{text: "user"}, {text: printable(d.ClerkUserID)}},
-		{{text: "client"}, {text: printable(d.ClientID)}},
-		{{text: "scope"}, {text: printable(d.Scope)}},
-		{{text: "resource"}, {text: printable(d.Resource)}},
-		{{text: "began"}, {text: timestamp(d.CreatedAt)}},
-		{{text: "last active"}, {text: timestamp(d.LastActiveAt)}},
-		{{text: "token until"}, {text: refreshUntil}},
-		{{text: "session until"}, {text: until}},
-		{{text: "tokens"}, {text: count(d.Tokens, "generation") + ", retried " + count(d.Retries, "time")}},
-		{{text: "address"}, {text: printable(d.IPAddress)}},
-		{{text: "user agent"}, {text: printable(d.UserAgent)}},
+	rows := [][]draw.Cell{
+		{{Text: "session"}, {Text: d.ID.String(), Tone: draw.Strong}},
+		{{Text: "state"}, {Text: state + ended, Tone: t}},
+		{{Text: "user"}, {Text: printable(d.ClerkUserID)}},
+		{{Text: "client"}, {Text: printable(d.ClientID)}},
+		{{Text: "scope"}, {Text: printable(d.Scope)}},
+		{{Text: "resource"}, {Text: printable(d.Resource)}},
+		{{Text: "began"}, {Text: timestamp(d.CreatedAt)}},
+		{{Text: "last active"}, {Text: timestamp(d.LastActiveAt)}},
+		{{Text: "token until"}, {Text: refreshUntil}},
+		{{Text: "session until"}, {Text: until}},
+		{{Text: "tokens"}, {Text: count(d.Tokens, "generation") + ", retried " + count(d.Retries, "time")}},
+		{{Text: "address"}, {Text: printable(d.IPAddress)}},
+		{{Text: "user agent"}, {Text: printable(d.UserAgent)}},
 	}
-	for _, line := range a.pen.table(rows) {
+	for _, line := range a.pen.Table(rows) {
 		a.printf("%s\n", line)
 	}
 	if len(d.Events) > 0 {
 		a.printf("\nnewest events\n")
 	}
-	for _, line := range a.pen.table(eventRows(a.pen, d.Events)) {
+	for _, line := range a.pen.Table(eventRows(a.pen, d.Events)) {
 		a.printf("%s\n", line)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -40,24 +41,24 @@ func newTrailEvent(e repo.Event) trailEvent {
 
 // timeline draws events, oldest first, one line each, with the time since the first. A run of the same becomes one line, and
 // of many lines the middle is left out, unless all is to be shown.
-func timeline(p pen, events []trailEvent, all bool) []string {
+func timeline(p draw.Pen, events []trailEvent, all bool) []string {
 	runs := runsOf(events)
-	spans := wholly(len(runs))
+	spans := draw.Wholly(len(runs))
 	if !all {
-		spans = elide(len(runs), timelineHead, timelineTail, func(i int) bool { return runs[i].first.matters() })
+		spans = draw.Elide(len(runs), timelineHead, timelineTail, func(i int) bool { return runs[i].first.matters() })
 	}
-	var rows [][]cell
+	var rows [][]draw.Cell
 	gaps := make(map[int]string) // by the row before which they stand
 	for _, s := range spans {
-		if s.gap {
-			gaps[len(rows)] = gapOfRuns(p, runs[s.begin:s.end])
+		if s.Gap {
+			gaps[len(rows)] = gapOfRuns(p, runs[s.Begin:s.End])
 			continue
 		}
-		for _, r := range runs[s.begin:s.end] {
+		for _, r := range runs[s.Begin:s.End] {
 			rows = append(rows, timelineRow(p, r.first, r.first.CreatedAt.Sub(events[0].CreatedAt), r.times))
 		}
 	}
-	return withGaps(p.table(rows), gaps)
+	return withGaps(p.Table(rows), gaps)
 }
 
 const (
@@ -83,12 +84,12 @@ func runsOf(events []trailEvent) []eventRun {
 	return runs
 }
 
-func gapOfRuns(p pen, runs []eventRun) string {
+func gapOfRuns(p draw.Pen, runs []eventRun) string {
 	events := 0
 	for _, r := range runs {
 		events += r.times
 	}
-	return p.paint(faint, p.glyphs.dots+" "+thousands(events)+" more events, none of them an alarm or an end")
+	return p.Paint(draw.Faint, p.Glyphs.Dots+" "+thousands(events)+" more events, none of them an alarm or an end")
 }
 
 // withGaps puts lines between lines.
@@ -109,43 +110,43 @@ func sameKind(a, b trailEvent) bool {
 	return a.Type == b.Type && a.SessionID == b.SessionID && a.IPAddress == b.IPAddress && a.about() == b.about()
 }
 
-func timelineRow(p pen, e trailEvent, since time.Duration, times int) []cell {
+func timelineRow(p draw.Pen, e trailEvent, since time.Duration, times int) []draw.Cell {
 	t, mark := e.tone(p)
 	name := printable(e.Type)
 	if times > 1 {
-		name += " " + p.glyphs.times + thousands(times)
+		name += " " + p.Glyphs.Times + thousands(times)
 	}
 	session := ""
 	if e.SessionID != uuid.Nil {
 		session = shortID(e.SessionID)
 	}
-	return []cell{
-		{text: "+" + elapsed(since), tone: faint, right: true},
-		{text: mark, tone: t},
-		{text: name, tone: t},
-		{text: session, tone: strong},
-		{text: printable(e.IPAddress), tone: faint},
-		{text: e.about()},
+	return []draw.Cell{
+		{Text: "+" + elapsed(since), Tone: draw.Faint, Right: true},
+		{Text: mark, Tone: t},
+		{Text: name, Tone: t},
+		{Text: session, Tone: draw.Strong},
+		{Text: printable(e.IPAddress), Tone: draw.Faint},
+		{Text: e.about()},
 	}
 }
 
 // matters: it is an alarm, or the end of something.
 func (e trailEvent) matters() bool {
-	t, _ := e.tone(pen{})
-	return t == alarm || t == plain
+	t, _ := e.tone(draw.Pen{})
+	return t == draw.Alarm || t == draw.Plain
 }
 
 // tone tells alarms from what is merely refused and from what goes well.
-func (e trailEvent) tone(p pen) (tone, string) {
+func (e trailEvent) tone(p draw.Pen) (draw.Tone, string) {
 	switch e.Type {
 	case repo.EventTokenReuse, repo.EventCodeReplay:
-		return alarm, p.glyphs.alarm
+		return draw.Alarm, p.Glyphs.Alarm
 	case repo.EventTokenMismatch, repo.EventCodeMismatch, repo.EventTokenRetry:
-		return refuse, p.glyphs.warning
+		return draw.Refused, p.Glyphs.Warning
 	case repo.EventTokenRevoke, repo.EventSessionEnd, repo.EventUserEnd, repo.EventUserErase:
-		return plain, p.glyphs.end
+		return draw.Plain, p.Glyphs.End
 	default:
-		return good, p.glyphs.dot
+		return draw.Good, p.Glyphs.Dot
 	}
 }
 

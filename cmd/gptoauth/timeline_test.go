@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -43,6 +44,6 @@ func TestTimeline(t *testing.T) {
 		"+1 h 00 min  X  token_reuse     00000051  203.0.113.66  session ends",
 		"+1 h 00 min  #  session_end     00000052                offboarding",
 		"  +2 d 00 h  #  user_end                                1 session, 0 codes",
-	}, timeline(pen{glyphs: asciiGlyphs}, events, false))
-	require.Empty(t, timeline(pen{}, nil, false))
+	}, timeline(draw.Pen{Glyphs: draw.ASCII}, events, false))
+	require.Empty(t, timeline(draw.Pen{}, nil, false))
 }

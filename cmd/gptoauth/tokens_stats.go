@@ -12,6 +12,7 @@ import (
 	"github.com/uptrace/bun/driver/pgdriver"
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -198,7 +199,7 @@ func (a *app) printTokensStats(s tokensStats) {
 	}
 	a.facts(facts)
 
-	a.printf("\n%s\n", a.pen.paint(strong, fmt.Sprintf("from %s to %s", timestamp(s.Since), timestamp(s.Until))))
+	a.printf("\n%s\n", a.pen.Paint(draw.Strong, fmt.Sprintf("from %s to %s", timestamp(s.Since), timestamp(s.Until))))
 	if s.Activity == nil {
 		a.facts([][2]string{{"events", tooLong}})
 		return

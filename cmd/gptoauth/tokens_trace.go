@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -199,10 +200,10 @@ func (a *app) printTrace(r traceResult, all bool) {
 	}
 	a.facts(facts)
 
-	a.printf("\n%s\n", a.pen.paint(strong, "The family, "+generationsOf(f)))
+	a.printf("\n%s\n", a.pen.Paint(draw.Strong, "The family, "+generationsOf(f)))
 	a.lines(familyTree(a.pen, []family{f}, treeView{all: all, presented: r.Found.RefreshTokenID}))
 	if len(r.Events) > 0 {
-		a.printf("\n%s\n", a.pen.paint(strong, "The audit trail since "+timestamp(r.Events[0].CreatedAt)))
+		a.printf("\n%s\n", a.pen.Paint(draw.Strong, "The audit trail since "+timestamp(r.Events[0].CreatedAt)))
 		a.lines(timeline(a.pen, r.Events, all))
 	}
 }
@@ -238,11 +239,11 @@ func generationsOf(f family) string {
 
 // facts prints names and what they are; what is empty is left out, and a fact without a name goes on with the one before.
 func (a *app) facts(facts [][2]string) {
-	var rows [][]cell
+	var rows [][]draw.Cell
 	for _, fact := range facts {
 		if fact[1] != "" {
-			rows = append(rows, []cell{{text: fact[0], tone: faint}, {text: printable(fact[1])}})
+			rows = append(rows, []draw.Cell{{Text: fact[0], Tone: draw.Faint}, {Text: printable(fact[1])}})
 		}
 	}
-	a.lines(a.pen.table(rows))
+	a.lines(a.pen.Table(rows))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -24,47 +25,47 @@ const (
 
 // familyTree draws families as a tree: one branch a session, one twig a generation of its refresh token. Of a long family
 // the middle is left out, but for what was reused and the token in question.
-func familyTree(p pen, families []family, view treeView) []string {
+func familyTree(p draw.Pen, families []family, view treeView) []string {
 	var lines []string //nolint:prealloc // a family has as many as it has
 	for i, f := range families {
-		branch, trunk := p.glyphs.branch, p.glyphs.trunk
+		branch, trunk := p.Glyphs.Branch, p.Glyphs.Trunk
 		if i == len(families)-1 {
-			branch, trunk = p.glyphs.lastBranch, p.glyphs.gap
+			branch, trunk = p.Glyphs.LastBranch, p.Glyphs.Gap
 		}
-		lines = append(lines, p.paint(faint, branch)+sessionLine(p, f))
+		lines = append(lines, p.Paint(draw.Faint, branch)+sessionLine(p, f))
 		lines = append(lines, twigs(p, f, view, trunk)...)
 	}
 	return lines
 }
 
-func twigs(p pen, f family, view treeView, trunk string) []string {
-	var rows [][]cell
+func twigs(p draw.Pen, f family, view treeView, trunk string) []string {
+	var rows [][]draw.Cell
 	gaps := make(map[int]string)
 	for _, s := range view.spans(f.Generations) {
-		if s.gap {
-			gaps[len(rows)] = p.paint(faint, trunk+p.glyphs.dots+"  "+gapOfGenerations(f.Generations[s.begin:s.end]))
+		if s.Gap {
+			gaps[len(rows)] = p.Paint(draw.Faint, trunk+p.Glyphs.Dots+"  "+gapOfGenerations(f.Generations[s.Begin:s.End]))
 			continue
 		}
-		for _, g := range f.Generations[s.begin:s.end] {
+		for _, g := range f.Generations[s.Begin:s.End] {
 			rows = append(rows, generationRow(p, f, g, view))
 		}
 	}
-	lines := p.narrower(len(asciiGlyphs.gap) + len(asciiGlyphs.branch)).table(rows)
+	lines := p.Narrower(len(draw.ASCII.Gap) + len(draw.ASCII.Branch)).Table(rows)
 	for i, line := range lines {
-		twig := p.glyphs.branch
+		twig := p.Glyphs.Branch
 		if i == len(lines)-1 {
-			twig = p.glyphs.lastBranch
+			twig = p.Glyphs.LastBranch
 		}
-		lines[i] = p.paint(faint, trunk+twig) + line
+		lines[i] = p.Paint(draw.Faint, trunk+twig) + line
 	}
 	return withGaps(lines, gaps)
 }
 
-func (v treeView) spans(generations []generation) []span {
+func (v treeView) spans(generations []generation) []draw.Span {
 	if v.all {
-		return wholly(len(generations))
+		return draw.Wholly(len(generations))
 	}
-	return elide(len(generations), treeHead, treeTail, func(i int) bool {
+	return draw.Elide(len(generations), treeHead, treeTail, func(i int) bool {
 		return !generations[i].ReusedAt.IsZero() || generations[i].ID == v.presented
 	})
 }
@@ -83,63 +84,63 @@ func gapOfGenerations(generations []generation) string {
 	return text
 }
 
-func sessionLine(p pen, f family) string {
-	line := p.paint(strong, "session "+shortID(f.SessionID)) + "  "
+func sessionLine(p draw.Pen, f family) string {
+	line := p.Paint(draw.Strong, "session "+shortID(f.SessionID)) + "  "
 	switch {
 	case !f.EndedAt.IsZero():
-		return line + p.paint(reasonTone(f.EndReason), "ended after "+elapsed(f.EndedAt.Sub(f.CreatedAt))+": "+printable(f.EndReason))
+		return line + p.Paint(reasonTone(f.EndReason), "ended after "+elapsed(f.EndedAt.Sub(f.CreatedAt))+": "+printable(f.EndReason))
 	case f.Alive:
-		return line + p.paint(good, "alive")
+		return line + p.Paint(draw.Good, "alive")
 	default:
-		return line + p.paint(refuse, stateExpired)
+		return line + p.Paint(draw.Refused, stateExpired)
 	}
 }
 
-func generationRow(p pen, f family, g generation, view treeView) []cell {
-	row := []cell{
-		{text: strconv.Itoa(g.Number), right: true},
-		{text: shortID(g.ID), tone: strong},
-		{text: "+" + elapsed(g.CreatedAt.Sub(f.CreatedAt)), tone: faint, right: true},
+func generationRow(p draw.Pen, f family, g generation, view treeView) []draw.Cell {
+	row := []draw.Cell{
+		{Text: strconv.Itoa(g.Number), Right: true},
+		{Text: shortID(g.ID), Tone: draw.Strong},
+		{Text: "+" + elapsed(g.CreatedAt.Sub(f.CreatedAt)), Tone: draw.Faint, Right: true},
 		stateCell(p, f, g),
 		noteCell(p, g),
 	}
 	if view.presented == g.ID {
-		row = append(row, cell{text: p.glyphs.here + " this one", tone: strong})
+		row = append(row, draw.Cell{Text: p.Glyphs.Here + " this one", Tone: draw.Strong})
 	}
 	return row
 }
 
-func stateCell(p pen, f family, g generation) cell {
+func stateCell(p draw.Pen, f family, g generation) draw.Cell {
 	switch g.State {
 	case stateRotated:
-		return cell{text: "rotated " + p.glyphs.arrow + " " + shortID(g.RotatedTo)}
+		return draw.Cell{Text: "rotated " + p.Glyphs.Arrow + " " + shortID(g.RotatedTo)}
 	case stateCurrent:
-		return cell{text: stateCurrent, tone: good}
+		return draw.Cell{Text: stateCurrent, Tone: draw.Good}
 	case stateEnded:
-		return cell{text: "ended by " + printable(cmp.Or(f.EndReason, "an unknown reason")), tone: reasonTone(f.EndReason)}
+		return draw.Cell{Text: "ended by " + printable(cmp.Or(f.EndReason, "an unknown reason")), Tone: reasonTone(f.EndReason)}
 	default:
-		return cell{text: g.State, tone: refuse}
+		return draw.Cell{Text: g.State, Tone: draw.Refused}
 	}
 }
 
-func noteCell(p pen, g generation) cell {
+func noteCell(p draw.Pen, g generation) draw.Cell {
 	switch {
 	case !g.ReusedAt.IsZero():
-		return cell{text: "reused: ends the session", tone: alarm}
+		return draw.Cell{Text: "reused: ends the session", Tone: draw.Alarm}
 	case g.Retries > 0:
-		return cell{text: "asked again " + p.glyphs.times + strconv.Itoa(g.Retries), tone: refuse}
+		return draw.Cell{Text: "asked again " + p.Glyphs.Times + strconv.Itoa(g.Retries), Tone: draw.Refused}
 	default:
-		return cell{}
+		return draw.Cell{}
 	}
 }
 
 // reasonTone tells attacks from what someone meant to do.
-func reasonTone(reason string) tone {
+func reasonTone(reason string) draw.Tone {
 	switch reason {
 	case repo.EventTokenReuse, repo.EventCodeReplay:
-		return alarm
+		return draw.Alarm
 	default:
-		return plain
+		return draw.Plain
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -34,7 +35,7 @@ func TestFamilyTree(t *testing.T) {
 			"   ├─ 1  000000a1      +0.0 ms  rotated → 000000a2  asked again ×1",
 			"   ├─ 2  000000a2  +1 h 30 min  rotated → 000000a3",
 			"   └─ 3  000000a3    +1 d 02 h  current",
-		}, familyTree(pen{glyphs: unicodeGlyphs}, []family{f}, treeView{}))
+		}, familyTree(draw.Pen{Glyphs: draw.Unicode}, []family{f}, treeView{}))
 	})
 
 	t.Run("ShowsWhyASessionEnded", func(t *testing.T) {
@@ -55,14 +56,14 @@ func TestFamilyTree(t *testing.T) {
 			"|  `- 3  000000a3    +1 d 02 h  ended by token_reuse",
 			"`- session 00000052  expired",
 			"   `- 1  000000b1  +0.0 ms  expired",
-		}, familyTree(pen{glyphs: asciiGlyphs}, []family{f, lone}, treeView{}))
+		}, familyTree(draw.Pen{Glyphs: draw.ASCII}, []family{f, lone}, treeView{}))
 	})
 
 	t.Run("LetsNoReasonMoveTheCursor", func(t *testing.T) {
 		t.Parallel()
 		ended := session
 		ended.EndedAt, ended.EndReason = begin, "\x1b[2Jgone"
-		lines := familyTree(pen{glyphs: asciiGlyphs}, []family{newFamily(ended, []repo.RefreshToken{third})}, treeView{})
+		lines := familyTree(draw.Pen{Glyphs: draw.ASCII}, []family{newFamily(ended, []repo.RefreshToken{third})}, treeView{})
 		require.NotContains(t, strings.Join(lines, ""), "\x1b")
 	})
 }

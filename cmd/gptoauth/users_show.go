@@ -5,6 +5,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -75,26 +76,26 @@ func (a *app) drawUser(o userOutput) {
 		return
 	}
 	a.printf("\nnewest events\n")
-	for _, line := range a.pen.table(eventRows(a.pen, o.Events)) {
+	for _, line := range a.pen.Table(eventRows(a.pen, o.Events)) {
 		a.printf("%s\n", line)
 	}
 }
 
-func eventRows(p pen, events []trailEvent) [][]cell {
-	rows := make([][]cell, len(events))
+func eventRows(p draw.Pen, events []trailEvent) [][]draw.Cell {
+	rows := make([][]draw.Cell, len(events))
 	for i, e := range events {
 		t, mark := e.tone(p)
 		session := ""
 		if e.SessionID != [16]byte{} {
 			session = shortID(e.SessionID)
 		}
-		rows[i] = []cell{
-			{text: timestamp(e.CreatedAt), tone: faint},
-			{text: mark, tone: t},
-			{text: e.Type, tone: t},
-			{text: session, tone: strong},
-			{text: printable(e.IPAddress), tone: faint},
-			{text: e.about()},
+		rows[i] = []draw.Cell{
+			{Text: timestamp(e.CreatedAt), Tone: draw.Faint},
+			{Text: mark, Tone: t},
+			{Text: e.Type, Tone: t},
+			{Text: session, Tone: draw.Strong},
+			{Text: printable(e.IPAddress), Tone: draw.Faint},
+			{Text: e.about()},
 		}
 	}
 	return rows

@@ -1,13 +1,13 @@
-package main
+package draw
 
 import (
 	"slices"
 	"strings"
 )
 
-// bar is a bar that lies: as long as value is of limit, and visible unless value is zero.
-func (p pen) bar(value, limit, width int) string {
-	steps := []rune(p.glyphs.eighths)
+// Bar is a bar that lies: as long as value is of limit, and visible unless value is zero.
+func (p Pen) Bar(value, limit, width int) string {
+	steps := []rune(p.Glyphs.eighths)
 	n := len(steps)
 	length := 0
 	if value > 0 {
@@ -23,9 +23,9 @@ func (p pen) bar(value, limit, width int) string {
 	return bar
 }
 
-// skyline is a row of bars that stand, one rune each, as high as a value is of the highest.
-func (p pen) skyline(values []int) string {
-	steps := []rune(p.glyphs.levels)
+// Skyline is a row of bars that stand, one rune each, as high as a value is of the highest.
+func (p Pen) Skyline(values []int) string {
+	steps := []rune(p.Glyphs.levels)
 	limit := max(slices.Max(values), 1)
 	var line strings.Builder
 	for _, value := range values {
@@ -38,8 +38,8 @@ func (p pen) skyline(values []int) string {
 	return strings.TrimRight(line.String(), " ")
 }
 
-// squeeze adds neighbours up until at most width values are left, and says how many make one.
-func squeeze(values []int, width int) ([]int, int) {
+// Squeeze adds neighbours up until at most width values are left, and says how many make one.
+func Squeeze(values []int, width int) ([]int, int) {
 	each := (len(values) + width - 1) / width
 	squeezed := make([]int, 0, width)
 	for chunk := range slices.Chunk(values, max(each, 1)) {

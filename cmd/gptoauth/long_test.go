@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -10,20 +9,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
-
-func TestElide(t *testing.T) {
-	t.Parallel()
-	matters := func(which ...int) func(int) bool {
-		return func(i int) bool { return slices.Contains(which, i) }
-	}
-	require.Empty(t, elide(0, 2, 2, matters()))
-	require.Equal(t, []span{{0, 5, false}}, elide(5, 2, 3, matters()))
-	require.Equal(t, []span{{0, 2, false}, {2, 7, true}, {7, 9, false}}, elide(9, 2, 2, matters()))
-	require.Equal(t, []span{{0, 2, false}, {2, 4, true}, {4, 5, false}, {5, 7, true}, {7, 9, false}}, elide(9, 2, 2, matters(4)))
-	require.Equal(t, []span{{0, 2, false}, {2, 3, false}, {3, 5, false}}, elide(5, 2, 2, matters()), "a gap of one line saves nothing")
-}
 
 func TestLongFamilies(t *testing.T) {
 	t.Parallel()
@@ -38,7 +26,7 @@ func TestLongFamilies(t *testing.T) {
 	f := newFamily(repo.Session{ID: testID("00000051"), CreatedAt: begin, Alive: true, RefreshTokenID: id(n)}, tokens)
 	f.Generations[41].Retries = 3
 	f.Generations[4999].ReusedAt = begin
-	p := pen{glyphs: asciiGlyphs}
+	p := draw.Pen{Glyphs: draw.ASCII}
 
 	lines := familyTree(p, []family{f}, treeView{presented: id(3000)})
 	require.Len(t, lines, 1+treeHead+1+1+1+1+1+treeTail)
@@ -60,10 +48,10 @@ func TestLongTimelines(t *testing.T) {
 	}
 	events[500].Type = repo.EventTokenReuse
 	events[501].Type = repo.EventSessionEnd
-	lines := timeline(pen{glyphs: asciiGlyphs}, events, false)
+	lines := timeline(draw.Pen{Glyphs: draw.ASCII}, events, false)
 	require.Len(t, lines, timelineHead+1+2+1+timelineTail)
 	require.Equal(t, ": 490 more events, none of them an alarm or an end", lines[timelineHead])
 	require.Contains(t, lines[timelineHead+1], "token_reuse")
 	require.Contains(t, lines[timelineHead+2], "session_end")
-	require.Len(t, timeline(pen{glyphs: asciiGlyphs}, events, true), 1000)
+	require.Len(t, timeline(draw.Pen{Glyphs: draw.ASCII}, events, true), 1000)
 }
