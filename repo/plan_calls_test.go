@@ -152,10 +152,52 @@ func listingCalls() []plannedCall {
 			require.Len(t, page.Events, 100)
 		}})
 	}
+	calls = append(calls, eventCalls()...)
 	return append(calls, plannedCall{name: "Events.List of a session", do: func(t *testing.T, store *repo.Store) {
 		session := repotest.NewSession(t, store, repo.IssueParams{}, 3)
 		page, err := store.Events.List(t.Context(), repo.EventListParams{SessionID: session.SessionID})
 		require.NoError(t, err)
 		require.Len(t, page.Events, 4)
 	}})
+}
+
+func eventCalls() []plannedCall {
+	counted := func(t *testing.T, store *repo.Store, params repo.EventListParams, want int) {
+		t.Helper()
+		counts, err := store.Events.Count(t.Context(), repo.EventCountParams{Filter: params, Bucket: time.Hour})
+		require.NoError(t, err)
+		got := 0
+		for _, c := range counts {
+			got += c.Events
+		}
+		require.GreaterOrEqual(t, got, want)
+	}
+	return []plannedCall{
+		{name: "Events.Count of a person", sorts: true, do: func(t *testing.T, store *repo.Store) {
+			counted(t, store, repo.EventListParams{ClerkUserID: repotest.NewUser(t, store, 10).ClerkUserID}, 10)
+		}},
+		{name: "Events.Count of a moment", sorts: true, do: func(t *testing.T, store *repo.Store) {
+			repotest.NewUser(t, store, 10)
+			counted(t, store, repo.EventListParams{Since: time.Now().Add(-10 * time.Second)}, 10)
+		}},
+		{name: "Events.Follow", do: func(t *testing.T, store *repo.Store) {
+			begin := time.Now().Add(-19 * 24 * time.Hour) // far more follow than a page
+			seen := 0
+			for event, err := range store.Events.Follow(t.Context(), repo.FollowParams{Filter: repo.EventListParams{Since: begin}}) {
+				require.NoError(t, err)
+				require.False(t, event.CreatedAt.Before(begin))
+				if seen++; seen == 1500 {
+					return
+				}
+			}
+		}},
+		{name: "Events.Recorder", do: func(t *testing.T, store *repo.Store) {
+			recorder, err := store.Events.Recorder(repo.RecorderConfig{Writers: 1})
+			require.NoError(t, err)
+			for range 20 {
+				require.NoError(t, recorder.Record(t.Context(), repo.AppendParams{Type: "job_search", ClerkUserID: heavyUser}))
+			}
+			require.NoError(t, recorder.Close(t.Context()))
+		}},
+	}
 }
