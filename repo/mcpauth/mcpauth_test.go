@@ -65,16 +65,23 @@ func (s sessions) Active(_ context.Context, id uuid.UUID) (bool, error) { return
 
 func protect(t *testing.T, v *mcpauth.Verifier, token string) *httptest.ResponseRecorder {
 	t.Helper()
+	header := http.Header{}
+	if token != "" {
+		header.Set("Authorization", "bearer "+token)
+	}
+	return protectWith(t, v, mcpauth.ProtectOptions{MetadataURL: "https://mcp.example.com/meta", Scopes: []string{"jobs:read"}}, header)
+}
+
+func protectWith(t *testing.T, v *mcpauth.Verifier, options mcpauth.ProtectOptions, header http.Header) *httptest.ResponseRecorder {
+	t.Helper()
 	handler := v.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info := auth.TokenInfoFromContext(r.Context())
 		_ = json.NewEncoder(w).Encode(map[string]string{
 			"user": info.UserID, "client": mcpauth.ClientID(info), "session": mcpauth.SessionID(info).String(),
 		})
-	}), mcpauth.ProtectOptions{MetadataURL: "https://mcp.example.com/meta", Scopes: []string{"jobs:read"}})
+	}), options)
 	r := httptest.NewRequest(http.MethodPost, audience, nil)
-	if token != "" {
-		r.Header.Set("Authorization", "bearer "+token)
-	}
+	r.Header = header
 	recorder := httptest.NewRecorder()
 	handler.ServeHTTP(recorder, r)
 	return recorder
@@ -108,6 +115,26 @@ func TestProtect(t *testing.T) {
 		answer := protect(t, verifier, "")
 		require.Equal(t, http.StatusUnauthorized, answer.Code)
 		require.NotContains(t, answer.Header().Get("WWW-Authenticate"), "error")
+	})
+	t.Run("MalformedHeaderIsInvalidRequest", func(t *testing.T) {
+		t.Parallel()
+		good := "Bearer " + s.token(t, session, "jobs:read")
+		for _, values := range [][]string{{"Bearer"}, {"Bearer a b"}, {good, good}, {good, "Basic eA=="}} {
+			answer := protectWith(t, verifier, mcpauth.ProtectOptions{}, http.Header{"Authorization": values})
+			require.Equal(t, http.StatusBadRequest, answer.Code, values)
+			require.Equal(t, `Bearer error="invalid_request"`, answer.Header().Get("WWW-Authenticate"))
+		}
+		answer := protectWith(t, verifier, mcpauth.ProtectOptions{}, http.Header{"Authorization": {"Basic eA=="}})
+		require.Equal(t, http.StatusUnauthorized, answer.Code, "another scheme is no token")
+	})
+	t.Run("ChallengeHasAnAttributeAndNamesWhatToAskFor", func(t *testing.T) {
+		t.Parallel()
+		answer := protectWith(t, verifier, mcpauth.ProtectOptions{}, http.Header{})
+		require.Equal(t, `Bearer realm="mcp"`, answer.Header().Get("WWW-Authenticate"))
+		options := mcpauth.ProtectOptions{Scopes: []string{"a"}, Challenge: []string{"a", "b"}}
+		require.Equal(t, `Bearer scope="a b"`, protectWith(t, verifier, options, http.Header{}).Header().Get("WWW-Authenticate"))
+		header := http.Header{"Authorization": {"Bearer " + s.token(t, session, "other")}}
+		require.Equal(t, `Bearer error="insufficient_scope", scope="a"`, protectWith(t, verifier, options, header).Header().Get("WWW-Authenticate"))
 	})
 	t.Run("StoreThatCannotAnswerIsNoVerdict", func(t *testing.T) {
 		t.Parallel()
