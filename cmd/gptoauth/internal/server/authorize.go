@@ -119,14 +119,14 @@ func (s *Server) checkGrant(request *authorizeRequest) *oauthError {
 	if request.scope, ok = client.grants(sent.get("scope")); !ok {
 		return badRequest("invalid_scope", "")
 	}
-	resources := sent.all("resource")
-	if !isSubset(resources, s.config.Resources) {
+	resources, ok := s.resources(sent)
+	if !ok {
 		return badRequest("invalid_target", "")
 	}
-	if len(resources) == 0 {
-		resources = s.config.Resources[:1] // RFC 9068 3: without one, the default
-	}
 	request.resource = strings.Join(resources, " ")
+	if len(resources) == 0 {
+		request.resource = s.defaultResource()
+	}
 	return nil
 }
 

@@ -29,8 +29,13 @@ type Client struct {
 	Scopes []string `yaml:"scopes"` // it may ask for these, and is asked for all of them if it names none
 	PKCE   string   `yaml:"pkce"`   // "optional", for confidential clients only; defaults to "required"
 
-	// Introspects makes the client a resource server: it may introspect every client's tokens, not only its own.
-	Introspects bool `yaml:"introspects"`
+	// NoRefresh gives the client access tokens only: people sign in again when one has expired (RFC 9700 4.14.2).
+	NoRefresh bool `yaml:"no_refresh"`
+
+	// Introspects makes the client a resource server: it may introspect every client's access tokens for the resources
+	// that it serves, not only its own. Resources are these; defaults to all.
+	Introspects bool     `yaml:"introspects"`
+	Resources   []string `yaml:"resources"`
 }
 
 func (c *Client) check(scopes map[string]string) error {
@@ -64,6 +69,20 @@ func (c *Client) check(scopes map[string]string) error {
 		if scopes[scope] == "" {
 			return fail(fmt.Sprintf("scope %q is not described under scopes", scope))
 		}
+	}
+	return nil
+}
+
+// checkResources fills what a resource server serves, of all the resources there are.
+func (c *Client) checkResources(all []string) error {
+	if !c.Introspects && len(c.Resources) > 0 {
+		return fmt.Errorf("config: client %q: resources are for a client that introspects", c.ID)
+	}
+	if !isSubset(c.Resources, all) {
+		return fmt.Errorf("config: client %q: resources must be listed under the server's resources too", c.ID)
+	}
+	if c.Introspects && len(c.Resources) == 0 {
+		c.Resources = all
 	}
 	return nil
 }
@@ -116,6 +135,16 @@ func (c *Client) grants(scope string) (string, bool) {
 		return strings.Join(c.Scopes, " "), true
 	}
 	return scope, isSubset(strings.Split(scope, " "), c.Scopes)
+}
+
+// mayIntrospect: each client its own tokens, and a resource server the access tokens that can be used there (RFC 7662 4).
+// One that looks at active only must not take a refresh token for an access token.
+func (c *Client) mayIntrospect(token introspection) bool {
+	if token.ClientID == c.ID {
+		return true
+	}
+	serves := slices.ContainsFunc(token.Audience, func(s string) bool { return slices.Contains(c.Resources, s) })
+	return c.Introspects && serves && token.TokenType != typeRefresh
 }
 
 func isSubset(part, whole []string) bool {

@@ -34,7 +34,8 @@ type Config struct {
 }
 
 // LimitConfig bounds the requests to the authorize, token, revoke and introspect endpoints, in requests a second. Bursts
-// of four seconds' worth pass. Defaults to 25 an address and 250 a client.
+// of four seconds' worth pass. Defaults to 25 an address and 250 a client. A client is counted once it has authenticated,
+// at the last three; a public one, which anyone can name, for each address by itself.
 type LimitConfig struct {
 	PerAddress float64 `yaml:"per_address"`
 	PerClient  float64 `yaml:"per_client"`
@@ -110,6 +111,11 @@ func (c Config) withDefaults(dev bool) (Config, error) {
 	if len(c.Resources) == 0 {
 		c.Resources = []string{c.Issuer + mcpPath}
 	}
+	for _, resource := range c.Resources {
+		if err := checkResource(resource); err != nil {
+			return c, err
+		}
+	}
 	c.Limits.PerAddress = cmp.Or(c.Limits.PerAddress, 25)
 	c.Limits.PerClient = cmp.Or(c.Limits.PerClient, 250)
 	if c.Limits.PerAddress < 0 || c.Limits.PerClient < 0 {
@@ -124,6 +130,9 @@ func (c Config) withDefaults(dev bool) (Config, error) {
 	c.Clients = slices.Clone(c.Clients)
 	for i := range c.Clients {
 		if err := c.Clients[i].check(c.Scopes); err != nil {
+			return c, err
+		}
+		if err := c.Clients[i].checkResources(c.Resources); err != nil {
 			return c, err
 		}
 	}
@@ -141,6 +150,15 @@ func checkIssuer(issuer string) error {
 	}
 	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
 		return errors.New("config: issuer must be https, unless it is on this machine (RFC 8414 2)")
+	}
+	return nil
+}
+
+// checkResource: absolute and without a fragment (RFC 8707 2). Lists of them are separated by spaces.
+func checkResource(resource string) error {
+	u, err := url.Parse(resource)
+	if err != nil || !u.IsAbs() || strings.ContainsAny(resource, "# ") {
+		return fmt.Errorf("config: resource %q must be an absolute URI without a fragment (RFC 8707 2)", resource)
 	}
 	return nil
 }

@@ -62,6 +62,9 @@ func TestConfigThatIsUnsafeIsRefused(t *testing.T) {
 		"would run in the browser":                    func(c *Config) { c.Clients[0].RedirectURIs = []string{"javascript:alert(1)"} },
 		`scope "admin" is not described under scopes`: func(c *Config) { c.Clients[0].Scopes = []string{"admin"} },
 		"id must be printable ASCII":                  func(c *Config) { c.Clients[0].ID = "ü" },
+		"must be an absolute URI without a fragment":  func(c *Config) { c.Resources = []string{"mcp"} },
+		"resources are for a client that introspects": func(c *Config) { c.Clients[0].Resources = c.Resources },
+		"must be listed under the server's resources": func(c *Config) { c.Clients[4].Resources = []string{"https://other.example.com"} },
 	} {
 		config := testConfig("https://auth.example.com")
 		config.Keys = []string{"signing.pem"}

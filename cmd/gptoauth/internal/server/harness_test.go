@@ -27,6 +27,8 @@ const (
 	gptID       = "custom-gpt"
 	otherGPTID  = "other-gpt"
 	resourceID  = "resource-server"
+	apiID       = "api-server" // serves only this:
+	apiResource = "https://api.example.com"
 	publicID    = "https://client.example.com/metadata.json" // a client id may be a URL
 	secret      = "s3cret+with/odd:chars&more-0123456789"
 	gptRedirect = "https://chatgpt.com/aip/g-1/oauth/callback"
@@ -46,7 +48,7 @@ type harness struct {
 func testConfig(issuer string) Config {
 	return Config{
 		Issuer:    issuer,
-		Resources: []string{issuer + "/mcp", "https://api.example.com"},
+		Resources: []string{issuer + "/mcp", apiResource},
 		Scopes:    map[string]string{"jobs:read": "Search jobs for you", "resume:read": "Read your resume", "offline_access": "Stay connected"},
 		Clients: []Client{
 			{
@@ -63,6 +65,7 @@ func testConfig(issuer string) Config {
 				Scopes: []string{"jobs:read", "resume:read", "offline_access"},
 			},
 			{ID: resourceID, SecretSHA256: hashSecret(secret), Introspects: true},
+			{ID: apiID, SecretSHA256: hashSecret(secret), Introspects: true, Resources: []string{apiResource}},
 		},
 		Limits: LimitConfig{PerAddress: 1e5, PerClient: 1e5},
 	}

@@ -20,7 +20,8 @@ type introspection struct {
 	ExpiresAt int64    `json:"exp,omitempty"`
 }
 
-// introspect answers RFC 7662 to confidential clients: about their own tokens, and to a resource server about all.
+// introspect answers RFC 7662 to confidential clients: about their own tokens, and to a resource server about all those
+// for it.
 func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 	form, failure := bodyParams(w, r)
 	if failure != nil {
@@ -42,8 +43,7 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request) {
 		failure.write(w)
 		return
 	}
-	// A resource server that looks at active only must not take a refresh token for an access token.
-	if answer.ClientID != client.ID && (!client.Introspects || answer.TokenType == typeRefresh) {
+	if !client.mayIntrospect(answer) {
 		answer = introspection{}
 	}
 	noStore(w)
@@ -84,7 +84,7 @@ func (s *Server) describeRefreshToken(r *http.Request, token string) (introspect
 	session := found.Session
 	return introspection{
 		Active: true, TokenType: typeRefresh, ClientID: session.ClientID, Scope: session.Scope, Subject: session.ClerkUserID,
-		Audience: fields(session.Resource), Issuer: s.config.Issuer, SessionID: session.ID.String(),
+		Audience: s.audience(session.Resource), Issuer: s.config.Issuer, SessionID: session.ID.String(),
 		IssuedAt: found.Token.CreatedAt.Unix(), ExpiresAt: found.Token.ExpiresAt.Unix(),
 	}, nil
 }

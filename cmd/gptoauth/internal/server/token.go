@@ -16,7 +16,7 @@ type tokenAnswer struct {
 	AccessToken  string      `json:"access_token"`
 	TokenType    string      `json:"token_type"`
 	ExpiresIn    int64       `json:"expires_in"` // seconds
-	RefreshToken repo.Secret `json:"refresh_token"`
+	RefreshToken repo.Secret `json:"refresh_token,omitempty"`
 	Scope        string      `json:"scope,omitempty"`
 }
 
@@ -35,7 +35,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		failure.write(w)
 		return
 	}
-	request := tokenRequest{form: form, scope: form.get("scope"), resource: form.all("resource")}
+	request := tokenRequest{form: form, scope: form.get("scope")}
 	if request.client, failure = s.authenticate(w, r, form); failure != nil {
 		failure.write(w)
 		return
@@ -50,13 +50,17 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) grant(r *http.Request, request tokenRequest) (tokenAnswer, *oauthError) {
-	if !isSubset(request.resource, s.config.Resources) {
+	var ok bool
+	if request.resource, ok = s.resources(request.form); !ok {
 		return tokenAnswer{}, badRequest("invalid_target", "")
 	}
 	switch request.form.get("grant_type") {
 	case "authorization_code":
 		return s.exchange(r, request)
 	case "refresh_token":
+		if request.client.NoRefresh {
+			return tokenAnswer{}, badRequest("unauthorized_client", "")
+		}
 		return s.refresh(r, request)
 	case "":
 		return tokenAnswer{}, badRequest("invalid_request", "grant_type is missing")
@@ -91,14 +95,29 @@ func (s *Server) exchange(r *http.Request, request tokenRequest) (tokenAnswer, *
 		return tokenAnswer{}, invalidGrant()
 	}
 	request.scope = ""
-	return s.answer(r, request, result.Grant)
+	answer, failure := s.answer(r, request, result.Grant)
+	if failure != nil {
+		s.abandon(r, result.Grant)
+	}
+	return answer, failure
 }
+
+// abandon ends a session whose tokens were given to no one.
+func (s *Server) abandon(r *http.Request, grant repo.Grant) {
+	params := repo.EndParams{SessionID: grant.SessionID, Reason: reasonAbandoned, IPAddress: s.addressOf(r)}
+	if _, err := s.store.Sessions.End(r.Context(), params); err != nil {
+		s.log.ErrorContext(r.Context(), "cannot end a session that no one was given", "error", err)
+	}
+}
+
+const reasonAbandoned = "no_token_given"
 
 // errTarget says that the client names a resource that was not consented to.
 var errTarget = errors.New("the resource was not granted")
 
 // exchangeFor exchanges, unless the code turns out not to be for the resources named: then the transaction is undone, so
-// that a client's mistake costs it no code. Only where there are several resources to mistake is it needed.
+// that a client's mistake costs it no code. Where there is one resource none can be mistaken, unless it is another than it
+// was when the code was issued; the bare call is better there, because the store repeats it when a connection is lost.
 func (s *Server) exchangeFor(ctx context.Context, params repo.ExchangeParams, resource []string) (repo.ExchangeResult, error) {
 	if len(resource) == 0 || len(s.config.Resources) == 1 {
 		return s.store.AuthCodes.Exchange(ctx, params)
@@ -107,7 +126,7 @@ func (s *Server) exchangeFor(ctx context.Context, params repo.ExchangeParams, re
 	err := s.store.InTx(ctx, func(ctx context.Context, store *repo.Store, _ bun.Tx) error {
 		var err error
 		result, err = store.AuthCodes.Exchange(ctx, params)
-		if err == nil && result.Err() == nil && !isSubset(resource, fields(result.Resource)) {
+		if err == nil && result.Err() == nil && !isSubset(resource, s.audience(result.Resource)) {
 			return errTarget
 		}
 		return err
@@ -143,7 +162,7 @@ func (s *Server) refresh(r *http.Request, request tokenRequest) (tokenAnswer, *o
 // exceeds refuses a scope or resource that was not granted. What is to be said of a token that is not the client's, or
 // not good, is for Rotate to say.
 func (s *Server) exceeds(r *http.Request, request tokenRequest, token string) *oauthError {
-	if request.scope == "" && (len(request.resource) == 0 || len(s.config.Resources) == 1) {
+	if request.scope == "" && len(request.resource) == 0 {
 		return nil
 	}
 	found, err := s.store.RefreshTokens.Lookup(r.Context(), token)
@@ -155,7 +174,7 @@ func (s *Server) exceeds(r *http.Request, request tokenRequest, token string) *o
 		return nil
 	case !isSubset(fields(request.scope), fields(session.Scope)):
 		return badRequest("invalid_scope", "the scope exceeds what was granted (RFC 6749 6)")
-	case !isSubset(request.resource, fields(session.Resource)):
+	case !isSubset(request.resource, s.audience(session.Resource)):
 		return badRequest("invalid_target", "")
 	default:
 		return nil
@@ -164,8 +183,7 @@ func (s *Server) exceeds(r *http.Request, request tokenRequest, token string) *o
 
 func (s *Server) answer(r *http.Request, request tokenRequest, grant repo.Grant) (tokenAnswer, *oauthError) {
 	note(r).session = grant.SessionID
-	scope, audience := grant.Scope, fields(grant.Resource)
-	// Both were compared before the token was spent, but where there is one resource: it may be another than it was.
+	scope, audience := grant.Scope, s.audience(grant.Resource)
 	if !isSubset(fields(request.scope), fields(scope)) {
 		return tokenAnswer{}, badRequest("invalid_scope", "")
 	}
@@ -177,6 +195,9 @@ func (s *Server) answer(r *http.Request, request tokenRequest, grant repo.Grant)
 	}
 	if len(request.resource) > 0 {
 		audience = request.resource
+	}
+	if request.client.NoRefresh {
+		grant.RefreshToken = ""
 	}
 	token, ttl, err := s.newAccessToken(request.client.ID, grant, scope, audience)
 	if err != nil {

@@ -146,6 +146,17 @@ func TestAddressComesFromTheLastProxyThatIsTrusted(t *testing.T) {
 	require.Equal(t, "192.0.2.1", network(netip.MustParseAddr("::ffff:192.0.2.1")))
 }
 
+func TestClientWithoutRefreshTokensIsGivenNone(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(p *Params) { p.Config.Clients[0].NoRefresh = true })
+	answer := h.post(tokenPath, h.consent(gptID).exchangeForm())
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	require.NotContains(t, answer.json(t), "refresh_token")
+	require.NotEmpty(t, h.claims(answer.json(t)["access_token"].(string)).Subject)
+	session := repotest.NewSession(t, h.store, repo.IssueParams{ClientID: gptID}, 0) // from before the operator decided so
+	h.post(tokenPath, grantee{id: gptID}.refreshForm(session.Tokens[0])).requireError(t, http.StatusBadRequest, "unauthorized_client")
+}
+
 func TestBodyThatIsTooLongIsRefused(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
