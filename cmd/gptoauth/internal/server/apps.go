@@ -99,7 +99,8 @@ func (s *Server) appOf(session repo.Session) app {
 	return a
 }
 
-// endApps ends one session of the person, or all. The session of someone else is as good as none.
+// endApps ends one session of the person, or all. The session of someone else is as good as none. Whoever was shown the
+// page may end what stands on it, even if their sign-in has run out since: it gives no one anything.
 func (s *Server) endApps(w http.ResponseWriter, r *http.Request) {
 	form, failure := bodyParams(w, r)
 	if failure != nil {
@@ -107,7 +108,12 @@ func (s *Server) endApps(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	person, ok := s.forms.check(r, formApps, form.get("token"), "", appsAge)
-	if now, signedIn, err := s.people.signedIn(r); !ok || err != nil || signedIn && now.ID != person.ID {
+	now, signedIn, err := s.people.signedIn(r)
+	if err != nil {
+		s.peopleFailed(w, r, err)
+		return
+	}
+	if !ok || signedIn && now.ID != person.ID {
 		s.showError(w, r, http.StatusForbidden, "This page is too old", "Open Connected apps again.")
 		return
 	}

@@ -18,27 +18,38 @@ type authorizeRequest struct {
 	resource    string
 }
 
-// authorize answers RFC 6749 3.1: it asks the person to sign in, and then for consent. Nothing is stored before that.
+// query is the request again, always written in the same way.
+func (a authorizeRequest) query() string { return url.Values(a.params).Encode() }
+
+// authorize answers RFC 6749 3.1: it asks the person to sign in, and then for consent. Nothing is stored before that, and
+// until it is known who they are no one is sent on, not even with an error (RFC 9700 4.11.2).
 func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 	sent, failure := authorizeParams(w, r)
 	if failure != nil {
 		s.showError(w, r, http.StatusBadRequest, "This request cannot be read", failure.description)
 		return
 	}
-	request, ok := s.checkAuthorize(w, r, sent)
+	request, ok := s.checkClient(w, r, sent)
 	if !ok {
 		return
 	}
 	person, ok, err := s.people.signedIn(r)
-	if err != nil {
+	switch {
+	case err != nil:
 		s.peopleFailed(w, r, err)
-		return
+	case !ok:
+		s.redirect(w, r, s.signInURL(request))
+	case !s.checkRequest(w, r, &request):
+	case s.hasAllowed(w, r, request, person):
+		s.issue(w, r, request, person)
+	default:
+		s.showConsent(w, r, request, person)
 	}
-	if !ok {
-		s.redirect(w, r, s.people.signInURL(s.config.Issuer+authorizePath+"?"+url.Values(sent).Encode()))
-		return
-	}
-	s.showConsent(w, r, request, person)
+}
+
+// signInURL leads through sign-in and back to the request.
+func (s *Server) signInURL(request authorizeRequest) string {
+	return s.people.signInURL(s.config.Issuer + authorizePath + "?" + request.query())
 }
 
 func authorizeParams(w http.ResponseWriter, r *http.Request) (params, *oauthError) {
@@ -52,9 +63,9 @@ func authorizeParams(w http.ResponseWriter, r *http.Request) (params, *oauthErro
 	return params(values), nil
 }
 
-// checkAuthorize answers bad requests and returns good ones. While it is not sure where the answer may go, the person is
-// told and no one else (RFC 6749 3.1.2.4); from then on the client is.
-func (s *Server) checkAuthorize(w http.ResponseWriter, r *http.Request, sent params) (authorizeRequest, bool) {
+// checkClient finds the client, and where it may be answered. Until that is sure, the person is told what is wrong and no
+// one else (RFC 6749 3.1.2.4).
+func (s *Server) checkClient(w http.ResponseWriter, r *http.Request, sent params) (authorizeRequest, bool) {
 	request := authorizeRequest{params: sent}
 	for _, name := range []string{"client_id", "redirect_uri"} {
 		if len(sent[name]) > 1 {
@@ -73,11 +84,16 @@ func (s *Server) checkAuthorize(w http.ResponseWriter, r *http.Request, sent par
 			request.client.Name+" asks to send you on to an address that is not registered for it. Nothing was sent there.")
 		return request, false
 	}
-	if failure := s.checkGrant(&request); failure != nil {
-		s.redirectError(w, r, request, failure)
-		return request, false
-	}
 	return request, true
+}
+
+// checkRequest tells the client what is wrong with the rest.
+func (s *Server) checkRequest(w http.ResponseWriter, r *http.Request, request *authorizeRequest) bool {
+	failure := s.checkGrant(request)
+	if failure != nil {
+		s.redirectError(w, r, *request, failure)
+	}
+	return failure == nil
 }
 
 // redirectURI may be left out if there is only one (RFC 6749 3.1.2.3) and PKCE ties the code to the client instead.

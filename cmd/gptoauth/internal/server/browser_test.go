@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	cdp "github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
@@ -116,15 +117,8 @@ func TestBrowserFollowsTheConsentFormToAnotherOrigin(t *testing.T) {
 	t.Parallel()
 	ctx := chromium(t)
 	h := developmentHarness(t)
-	arrived := make(chan url.Values, 1)
-	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/callback" {
-			arrived <- r.URL.Query()
-		}
-		_, _ = w.Write([]byte(`<p id="app">here</p>`))
-	}))
-	t.Cleanup(app.Close)
-	form := request(devMCPClientID, app.URL+"/callback", repotest.NewVerifier())
+	callback, arrived := appServer(t)
+	form := request(devMCPClientID, callback, repotest.NewVerifier())
 	require.NoError(t, chromedp.Do(ctx,
 		chromedp.Navigate(h.url+authorizePath+"?"+form.Encode()),
 		chromedp.Click(`button[value="Grace"]`), chromedp.WaitVisible(`button[value="allow"]`),
@@ -133,6 +127,75 @@ func TestBrowserFollowsTheConsentFormToAnotherOrigin(t *testing.T) {
 	query := <-arrived
 	require.NotEmpty(t, query.Get("code"))
 	require.Equal(t, "a state&=%", query.Get("state"))
+}
+
+// appServer is a client's redirect URI on an origin of its own, and what arrives there.
+func appServer(t *testing.T) (callback string, arrived chan url.Values) {
+	t.Helper()
+	arrived = make(chan url.Values, 1)
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/callback" {
+			arrived <- r.URL.Query()
+		}
+		_, _ = w.Write([]byte(`<p id="app">here</p>`))
+	}))
+	t.Cleanup(app.Close)
+	return app.URL + "/callback", arrived
+}
+
+// TestBrowserAllowAfterSigningOutGoesThroughSignIn, and then the app gets its answer, or whoever signed in is asked.
+func TestBrowserAllowAfterSigningOutGoesThroughSignIn(t *testing.T) {
+	t.Parallel()
+	ctx := chromium(t)
+	h := developmentHarness(t)
+	callback, arrived := appServer(t)
+	start := h.url + authorizePath + "?" + request(devMCPClientID, callback, repotest.NewVerifier()).Encode()
+	signOut := func() {
+		_, err := chromedp.Call(ctx, cdp.DeleteCookies, cdp.DeleteCookiesParams{Name: devCookie, URL: h.url})
+		require.NoError(t, err)
+	}
+	require.NoError(t, chromedp.Do(ctx,
+		chromedp.Navigate(start), chromedp.Click(`button[value="Ada"]`), chromedp.WaitVisible(`button[value="allow"]`)))
+	signOut()
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click(`button[value="allow"]`), chromedp.WaitVisible(`#person`)))
+	require.Empty(t, h.eventsOf("user_ada", repo.EventAuthorize))
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click(`button[value="Grace"]`), chromedp.WaitVisible(`button[value="allow"]`)))
+	text, err := chromedp.Run(ctx, chromedp.Text(`main`))
+	require.NoError(t, err)
+	require.Contains(t, text, "Grace", "someone else has not allowed anything")
+	require.Empty(t, arrived)
+
+	signOut()
+	require.NoError(t, chromedp.Do(ctx,
+		chromedp.Click(`button[value="allow"]`), chromedp.WaitVisible(`#person`), chromedp.Click(`button[value="Grace"]`), chromedp.WaitVisible(`#app`)))
+	require.NotEmpty(t, (<-arrived).Get("code"))
+	require.Len(t, h.eventsOf("user_grace", repo.EventAuthorize), 1)
+}
+
+// TestBrowserReadsForLongerThanClerksMinute: like the page of a host that uses Clerk, the one here passes through another
+// origin, renews the session's cookie by a script and goes back.
+func TestBrowserReadsForLongerThanClerksMinute(t *testing.T) {
+	t.Parallel()
+	ctx := chromium(t)
+	f := newFakeClerk(t)
+	renews := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: clerkCookie, Value: f.session(t, "user_1", nil), Path: "/"})
+		_, _ = w.Write([]byte(`<!doctype html><script>location = new URLSearchParams(location.search).get("redirect_url")</script>`))
+	}))
+	t.Cleanup(renews.Close)
+	signIn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, renews.URL+"/?"+r.URL.RawQuery, http.StatusTemporaryRedirect)
+	}))
+	t.Cleanup(signIn.Close)
+	h := newHarness(t, withClerk(f), func(p *Params) { p.Config.Clerk.SignInURL = signIn.URL + "/sign-in" })
+	callback, arrived := appServer(t)
+	start := h.url + authorizePath + "?" + request(publicID, callback, repotest.NewVerifier()).Encode()
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(start), chromedp.WaitVisible(`button[value="allow"]`)))
+	_, err := chromedp.Call(ctx, cdp.SetCookie, cdp.SetCookieParams{Name: clerkCookie, Value: f.expired(t, "user_1"), URL: h.url, Path: "/"})
+	require.NoError(t, err)
+	require.NoError(t, chromedp.Do(ctx, chromedp.Click(`button[value="allow"]`), chromedp.WaitVisible(`#app`)))
+	require.NotEmpty(t, (<-arrived).Get("code"))
+	require.Len(t, h.eventsOf("user_1", repo.EventAuthorize), 1)
 }
 
 // TestBrowserPagesFitEveryScreen looks at every page in both colour schemes and at two widths: nothing may be wider than

@@ -229,21 +229,6 @@ func TestClerkThatCannotBeReachedIs503(t *testing.T) {
 	require.NotEmpty(t, answer.Header.Get("Retry-After"))
 }
 
-// TestConsentOutlivesClerksMinute: the person reads the consent page for longer than Clerk's token lives.
-func TestConsentOutlivesClerksMinute(t *testing.T) {
-	t.Parallel()
-	f := newFakeClerk(t)
-	h := newHarness(t, withClerk(f))
-	b := h.browser().as(f.session(t, "user_1", nil))
-	form := hidden(b.get(h.url + authorizePath + "?" + request(gptID, gptRedirect, "").Encode()).body)
-	form.Set("decision", "allow")
-	expired := f.session(t, "user_1", map[string]any{"exp": time.Now().Add(-time.Minute).Unix()})
-	require.NotEmpty(t, b.location(b.as(expired).post(h.url+consentPath, form)).Query().Get("code"))
-
-	require.Equal(t, http.StatusForbidden, b.as(f.session(t, "user_2", nil)).post(h.url+consentPath, form).StatusCode,
-		"someone else has signed in meanwhile")
-}
-
 // webhookRequest signs as Svix does, with its own library.
 func (h *harness) webhookRequest(t *testing.T, secret, body string, at time.Time) *http.Request {
 	t.Helper()

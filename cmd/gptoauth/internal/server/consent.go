@@ -12,6 +12,10 @@ const (
 
 	// consentAge is how long a person may look at the consent page.
 	consentAge = 10 * time.Minute
+
+	// allowedAge is how long signing in again may take before the person is asked once more: enough to be sent to and
+	// fro, and too little to have forgotten what was allowed.
+	allowedAge = time.Minute
 )
 
 // consentPage is what the template shows.
@@ -26,7 +30,7 @@ type consentPage struct {
 }
 
 func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, request authorizeRequest, person person) {
-	sent := url.Values(request.params).Encode()
+	sent := request.query()
 	page := consentPage{
 		Client:  request.client.Name,
 		Person:  person,
@@ -42,8 +46,8 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, request aut
 }
 
 // decideConsent takes the person's answer. The form's token says that this browser was shown this request, for this
-// person, a moment ago. That is enough to go on when Clerk's own token, which lives a minute, has expired meanwhile; if it
-// has not, it must be the same person's.
+// person, a moment ago. That is enough to refuse. To allow, the same person must be signed in still: someone who has signed
+// out since, or whom Clerk has deleted, allows nothing.
 func (s *Server) decideConsent(w http.ResponseWriter, r *http.Request) {
 	form, failure := bodyParams(w, r)
 	if failure != nil {
@@ -56,12 +60,8 @@ func (s *Server) decideConsent(w http.ResponseWriter, r *http.Request) {
 		s.showError(w, r, http.StatusForbidden, "This page is too old", "Go back to the app and begin again.")
 		return
 	}
-	if now, ok, err := s.people.signedIn(r); err != nil || ok && now.ID != person.ID {
-		s.showError(w, r, http.StatusForbidden, "You are signed in as someone else now", "Go back to the app and begin again.")
-		return
-	}
-	request, ok := s.checkAuthorize(w, r, params(sent))
-	if !ok {
+	request, ok := s.checkClient(w, r, params(sent))
+	if !ok || !s.checkRequest(w, r, &request) {
 		return
 	}
 	if form.get("decision") != "allow" {
@@ -69,8 +69,54 @@ func (s *Server) decideConsent(w http.ResponseWriter, r *http.Request) {
 		s.redirectError(w, r, request, badRequest("access_denied", ""))
 		return
 	}
-	s.issue(w, r, request, person)
+	now, ok, err := s.people.signedIn(r)
+	switch {
+	case err != nil:
+		s.peopleFailed(w, r, err)
+	case !ok:
+		s.signInAgain(w, r, request, person)
+	case now.ID != person.ID:
+		s.showError(w, r, http.StatusForbidden, "You are signed in as someone else now", "Go back to the app and begin again.")
+	default:
+		s.issue(w, r, request, now)
+	}
 }
+
+// againPage says why one is sent to sign in again.
+type againPage struct {
+	Client string
+	To     string
+}
+
+// signInAgain sends someone who has pressed Allow through sign-in and back to the same request. Clerk's tokens live for a
+// minute and nothing on these pages renews them, so an honest person who reads for longer comes this way: where they sign
+// in, their session is renewed and they are sent straight back. A cookie remembers that they have pressed already.
+//
+// This is a page and no redirect, because browsers hold redirects after a form to the page's form-action, and where
+// sign-in leads is not ours to know.
+func (s *Server) signInAgain(w http.ResponseWriter, r *http.Request, request authorizeRequest, person person) {
+	token := s.forms.issue(w, r, cookieAllowed, person, request.query())
+	http.SetCookie(w, s.forms.cookie(s.allowedCookie(), token))
+	page := againPage{Client: request.client.Name, To: s.signInURL(request)}
+	w.Header().Set("Refresh", "0; url="+page.To)
+	s.show(w, r, http.StatusOK, "again", page)
+}
+
+// hasAllowed says whether this person has pressed Allow on this very request, in this browser, a moment ago, and comes
+// back from signing in again. It is good once. Who takes longer is asked again.
+func (s *Server) hasAllowed(w http.ResponseWriter, r *http.Request, request authorizeRequest, now person) bool {
+	cookie, err := r.Cookie(s.allowedCookie())
+	if err != nil || r.Method != http.MethodGet {
+		return false
+	}
+	spent := s.forms.cookie(s.allowedCookie(), "")
+	spent.MaxAge = -1
+	http.SetCookie(w, spent)
+	person, ok := s.forms.check(r, cookieAllowed, cookie.Value, request.query(), allowedAge)
+	return ok && person.ID == now.ID
+}
+
+func (s *Server) allowedCookie() string { return s.forms.cookieName() + "-allowed" }
 
 // formTargets are the origins to which the answer of the consent form may redirect: browsers hold the redirects after a
 // form to the policy's form-action. All of the client's, because ChatGPT's older host redirects to its newer one.
@@ -99,7 +145,7 @@ func displayHost(uri string) string {
 		return "an app on this device (" + scheme + ")"
 	}
 	if isLoopback(u.Hostname()) {
-		return "an app on this device"
+		return "an app on this device (" + u.Hostname() + ")"
 	}
 	return u.Host
 }

@@ -56,7 +56,21 @@ type signInPage struct {
 
 func (s *Server) devSignInPage(w http.ResponseWriter, r *http.Request) {
 	returnTo := s.ownURL(r.URL.Query().Get("return_to"))
-	s.show(w, r, http.StatusOK, "signin", signInPage{devNames, returnTo, s.forms.issue(w, r, cookieDev, person{}, returnTo)})
+	page := signInPage{devNames, returnTo, s.forms.issue(w, r, cookieDev, person{}, returnTo)}
+	s.show(w, r, http.StatusOK, "signin", page, s.answerTargets(returnTo)...)
+}
+
+// answerTargets: an authorization request may be answered as soon as one is signed in, and then redirects to the client.
+func (s *Server) answerTargets(returnTo string) []string {
+	to, err := url.Parse(returnTo)
+	if err != nil {
+		return nil
+	}
+	client := s.clients[to.Query().Get("client_id")]
+	if client == nil {
+		return nil
+	}
+	return formTargets(client)
 }
 
 func (s *Server) devSignIn(w http.ResponseWriter, r *http.Request) {

@@ -13,9 +13,10 @@ import (
 
 // What a form or cookie is good for; a token made for one is worth nothing for another.
 const (
-	formConsent = "consent"
-	formApps    = "apps"
-	cookieDev   = "dev"
+	formConsent   = "consent"
+	formApps      = "apps"
+	cookieAllowed = "allowed"
+	cookieDev     = "dev"
 )
 
 // forms makes the tokens that protect the pages' forms from being sent by other sites (RFC 6749 10.12) and from being

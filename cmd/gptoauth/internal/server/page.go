@@ -18,7 +18,7 @@ var styleSheet []byte
 
 const stylePath = "/assets/style.css"
 
-var pageTemplates = parsePages("consent", "apps", "signin", "error", "callback")
+var pageTemplates = parsePages("consent", "again", "apps", "signin", "error", "callback")
 
 // parsePages puts each page into the layout.
 func parsePages(names ...string) map[string]*template.Template {
