@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -24,7 +25,10 @@ func (s *Server) mcpHandler() http.Handler {
 	streamable := mcp.NewStreamableHTTPHandler(
 		func(*http.Request) *mcp.Server { return server },
 		// Without state any replica can answer, and no answer outlives its request.
-		&mcp.StreamableHTTPOptions{Stateless: true, JSONResponse: true, MaxRequestBodyBytes: maxMCPLen, Logger: s.log, DisableLocalhostProtection: !s.isDev()},
+		&mcp.StreamableHTTPOptions{
+			Stateless: true, JSONResponse: true, MaxRequestBodyBytes: maxMCPLen, Logger: s.log, DisableLocalhostProtection: !s.isDev(),
+			CrossOriginProtection: s.sameOrigin, // the transport asks for it, although no other site has a token
+		},
 	)
 	verifier := &mcpauth.Verifier{
 		Issuer:   s.config.Issuer,
@@ -32,7 +36,15 @@ func (s *Server) mcpHandler() http.Handler {
 		Keys:     s.keys.public,
 		Sessions: s.store.Sessions,
 	}
-	return verifier.Protect(streamable, mcpauth.ProtectOptions{MetadataURL: s.config.Issuer + resourceMetaPath + mcpPath})
+	return verifier.Protect(s.stepUp(streamable), mcpauth.ProtectOptions{
+		MetadataURL: s.config.Issuer + resourceMetaPath + mcpPath,
+		Challenge:   s.toolScopes(),
+	})
+}
+
+// resourceScopes are those that mean something to a resource. Refreshing is between a client and us (MCP, Refresh Tokens).
+func (s *Server) resourceScopes() []string {
+	return slices.DeleteFunc(s.scopes(), func(scope string) bool { return scope == "offline_access" })
 }
 
 // resourceMetadata answers RFC 9728 3.
@@ -40,7 +52,7 @@ func (s *Server) resourceMetadata() http.Handler {
 	return auth.ProtectedResourceMetadataHandler(&oauthex.ProtectedResourceMetadata{
 		Resource:               s.config.Issuer + mcpPath,
 		AuthorizationServers:   []string{s.config.Issuer},
-		ScopesSupported:        s.scopes(),
+		ScopesSupported:        s.resourceScopes(),
 		BearerMethodsSupported: []string{"header"},
 		ResourceName:           "gptoauth's example",
 	})

@@ -74,7 +74,7 @@ func (s *Server) jobSearch(ctx context.Context, request *mcp.CallToolRequest, in
 			output.Jobs = append(output.Jobs, j)
 		}
 	}
-	return nil, output, s.used(ctx, request, eventJobSearch, "jobs:read", map[string]any{"results": len(output.Jobs)})
+	return nil, output, s.used(ctx, request, eventJobSearch, map[string]any{"results": len(output.Jobs)})
 }
 
 func (s *Server) resumeAnalyze(ctx context.Context, request *mcp.CallToolRequest, input resumeAnalyzeInput) (*mcp.CallToolResult, resumeAnalyzeOutput, error) {
@@ -89,18 +89,18 @@ func (s *Server) resumeAnalyze(ctx context.Context, request *mcp.CallToolRequest
 		}
 	}
 	slices.Sort(output.Skills)
-	return nil, output, s.used(ctx, request, eventResumeAnalyze, "resume:read", map[string]any{"words": output.Words, "skills": len(output.Skills)})
+	return nil, output, s.used(ctx, request, eventResumeAnalyze, map[string]any{"words": output.Words, "skills": len(output.Skills)})
 }
 
 // used writes what a tool has done into the audit trail, without what the person wrote, and notes that the session is in
 // use. If the session has ended since the token was checked, or the scope (where the operator has one of this name) was not
 // granted, the tool has not been used.
-func (s *Server) used(ctx context.Context, request *mcp.CallToolRequest, eventType, scope string, metadata map[string]any) error {
+func (s *Server) used(ctx context.Context, request *mcp.CallToolRequest, eventType string, metadata map[string]any) error {
 	info := tokenInfo(request)
 	if info == nil {
 		return errors.New("there is no access token")
 	}
-	if s.config.Scopes[scope] != "" && !slices.Contains(info.Scopes, scope) {
+	if scope := scopeOfTool[eventType]; s.config.Scopes[scope] != "" && !slices.Contains(info.Scopes, scope) {
 		return fmt.Errorf("the person has not allowed %s", scope)
 	}
 	text, err := json.Marshal(metadata)

@@ -23,6 +23,7 @@ const (
 func (s *Server) metadata(w http.ResponseWriter, _ *http.Request) {
 	secret := []string{"client_secret_basic", "client_secret_post"}
 	issuer := s.config.Issuer
+	w.Header().Set("Cache-Control", "public, max-age=300")
 	writeJSON(w, http.StatusOK, oauthex.AuthServerMeta{
 		Issuer:                                     issuer,
 		AuthorizationEndpoint:                      issuer + authorizePath,

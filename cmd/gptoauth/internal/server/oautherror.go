@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,7 +18,17 @@ type oauthError struct {
 }
 
 func badRequest(code, description string) *oauthError {
-	return &oauthError{status: http.StatusBadRequest, code: code, description: description}
+	return &oauthError{status: http.StatusBadRequest, code: code, description: printable(description)}
+}
+
+// printable replaces what a description must not contain (RFC 6749 4.1.2.1 and 5.2).
+func printable(description string) string {
+	return strings.Map(func(c rune) rune {
+		if c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			return '\''
+		}
+		return c
+	}, description)
 }
 
 // invalidGrant tells nothing more, whichever the outcome was.

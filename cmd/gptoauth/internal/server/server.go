@@ -71,6 +71,8 @@ type Server struct {
 	dev      *devFlow      // nil: not --dev
 	hsts     bool
 
+	sameOrigin *http.CrossOriginProtection // for what only our own pages may send
+
 	addressLimiter, clientLimiter *limiter
 	metrics                       *metrics
 	draining                      atomic.Bool
@@ -103,6 +105,10 @@ func New(p Params) (*Server, error) {
 		hsts:           secure,
 		addressLimiter: newLimiter(config.Limits.PerAddress),
 		clientLimiter:  newLimiter(config.Limits.PerClient),
+	}
+	s.sameOrigin = http.NewCrossOriginProtection()
+	if err := s.sameOrigin.AddTrustedOrigin(config.Issuer); err != nil { // a proxy may rewrite Host
+		return nil, fmt.Errorf("config: issuer: %w", err)
 	}
 	for i := range config.Clients {
 		client := &config.Clients[i]
@@ -151,7 +157,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST "+authorizePath, s.limitAddress(s.authorize))
 
 	form := func(path string, handler http.HandlerFunc) {
-		mux.Handle("POST "+path, http.NewCrossOriginProtection().Handler(s.limitAddress(handler)))
+		mux.Handle("POST "+path, s.sameOrigin.Handler(s.limitAddress(handler)))
 	}
 	form(consentPath, s.decideConsent)
 	mux.HandleFunc("GET "+appsPath, s.limitAddress(s.apps))
@@ -171,12 +177,20 @@ func (s *Server) Handler() http.Handler {
 		mux.HandleFunc("POST "+webhookPath, s.clerkWebhook)
 	}
 	if !s.isDev() {
-		return s.traced(s.logged(mux))
+		return s.traced(s.logged(uncached(mux)))
 	}
 	mux.HandleFunc("GET "+devSignInPath, s.devSignInPage)
 	form(devSignInPath, s.devSignIn)
 	mux.HandleFunc("GET "+devCallbackPath, s.devCallback)
-	return s.traced(s.logged(onlyLoopback(mux)))
+	return s.traced(s.logged(uncached(onlyLoopback(mux))))
+}
+
+// uncached keeps every answer out of caches, also those that no handler of ours writes, unless one says otherwise.
+func uncached(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // allowOrigins lets scripts of other sites, such as MCP clients in a browser, discover the server and call what asks for
