@@ -181,6 +181,12 @@ var authorizeRules = []rule{
 	{section: "RFC 9700 2.6", level: "MUST NOT", demand: "the authorization endpoint has no CORS", check: func(h *harness) {
 		require.Empty(h.t, h.ask(gptRequest()).Header.Get("Access-Control-Allow-Origin"))
 	}},
+	{section: "RFC 9700 4.11.2", level: "MUST", demand: "no one is sent on before signing in", check: func(h *harness) {
+		for _, form := range []url.Values{gptRequest("scope", "admin"), gptRequest("response_type", "token"), gptRequest()} {
+			b := h.browser()
+			require.Equal(h.t, devSignInPath, b.location(b.get(h.url+authorizePath+"?"+form.Encode())).Path)
+		}
+	}},
 	{section: "RFC 9700 4.12", level: "MUST", demand: "redirects after a form are 303", check: func(h *harness) {
 		h.consent(gptID) // which expects 303
 	}},

@@ -3,6 +3,8 @@ package server
 import (
 	"net/http"
 	"net/url"
+	"regexp"
+	"strings"
 
 	"github.com/stretchr/testify/require"
 )
@@ -28,6 +30,12 @@ var pageRules = []rule{
 		r.Header.Set("Sec-Fetch-Site", "cross-site")
 		require.Equal(h.t, http.StatusForbidden, victim.do(r).StatusCode, "sent by another site")
 		require.NotEmpty(h.t, victim.location(victim.post(h.url+consentPath, form)).Query().Get("code"))
+	}},
+	{section: "RFC 6749 10.2", level: "SHOULD NOT", demand: "a repeated request is asked again", check: func(h *harness) {
+		b, _ := h.newPerson()
+		for range 2 {
+			require.NotEmpty(h.t, b.decide(gptStart(h), "allow").Query().Get("code")) // which expects the page
+		}
 	}},
 	{section: "RFC 6749 10.13", level: "SHOULD", demand: "no page can be framed", check: func(h *harness) {
 		b, _ := h.newPerson()
@@ -57,13 +65,24 @@ var pageRules = []rule{
 		form.Set("decision", "allow")
 		require.Equal(h.t, "no-referrer", b.post(h.url+consentPath, form).Header.Get("Referrer-Policy"))
 	}},
+	{section: "RFC 9700 4.2.4", level: "SHOULD NOT", demand: "the pages link to no other site", check: func(h *harness) {
+		b, _ := h.newPerson()
+		for _, path := range []string{authorizePath + "?" + gptRequest().Encode(), authorizePath, appsPath, devSignInPath, devCallbackPath} {
+			links := regexp.MustCompile(`(?:href|src|action)="([^"]*)"`).FindAllStringSubmatch(b.get(h.url+path).body, -1)
+			require.NotEmpty(h.t, links)
+			for _, link := range links {
+				own := strings.HasPrefix(link[1], "/") && !strings.HasPrefix(link[1], "//") || strings.HasPrefix(link[1], h.url+"/")
+				require.True(h.t, own, "%s on %s", link[1], path)
+			}
+		}
+	}},
 	{section: "RFC 9700 4.16", level: "MUST", demand: "the answer may go to the client's hosts only", check: func(h *harness) {
 		policy := h.ask(gptRequest()).Header.Get("Content-Security-Policy")
 		require.Contains(h.t, policy, "form-action 'self' https://chatgpt.com https://chat.openai.com")
 	}},
 }
 
-var mcpRules = append([]rule{
+var mcpRules = []rule{
 	{section: "MCP Authorization Server Location", level: "MUST", demand: "the protected resource names its authorization server", check: func(h *harness) {
 		for _, path := range []string{resourceMetaPath + mcpPath, resourceMetaPath} {
 			fields := h.metadataFields(path)
@@ -84,8 +103,20 @@ var mcpRules = append([]rule{
 	{section: "MCP Token Theft", level: "SHOULD", demand: "access tokens are short-lived", check: func(h *harness) {
 		require.LessOrEqual(h.t, h.consent(publicID).exchange().Expires, 600)
 	}},
+	{section: "MCP Scope Selection Strategy", level: "SHOULD", demand: "the challenge names the scopes", check: func(h *harness) {
+		require.Contains(h.t, h.initialize("").Header.Get("WWW-Authenticate"), `scope="jobs:read resume:read"`)
+	}},
+	{section: "MCP Client ID Metadata Document Security", level: "MUST", demand: "the page says where the answer goes", check: func(h *harness) {
+		require.Contains(h.t, h.ask(gptRequest()).body, "You will be sent on to <strong>chatgpt.com</strong>")
+		require.Contains(h.t, h.ask(appRequest()).body, "an app on this device (127.0.0.1)")
+	}},
+	{section: "MCP Refresh Tokens", level: "SHOULD NOT", demand: "offline_access is no scope of the resource", check: func(h *harness) {
+		require.Equal(h.t, []any{"jobs:read", "resume:read"}, h.metadataFields(resourceMetaPath)["scopes_supported"])
+		require.Contains(h.t, h.metadataFields("/.well-known/oauth-authorization-server")["scopes_supported"], "offline_access")
+		require.NotContains(h.t, h.initialize("").Header.Get("WWW-Authenticate"), "offline_access")
+	}},
 	{section: "MCP Refresh Tokens", level: "MUST", demand: "refresh tokens come with and without offline_access", check: func(h *harness) {
 		h.consent(publicID, "scope", "jobs:read").exchange() // which expects a refresh token
 		require.Equal(h.t, "jobs:read offline_access", h.consent(publicID, "scope", "jobs:read offline_access").exchange().Scope)
 	}},
-}, unmetRules...)
+}

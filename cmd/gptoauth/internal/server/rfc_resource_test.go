@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"strings"
 	"time"
 
@@ -75,6 +77,26 @@ var resourceRules = []rule{
 		require.True(h.t, strings.HasPrefix(challenge, "Bearer "))
 		require.NotContains(h.t, challenge, "error=")
 	}},
+	{section: "RFC 6750 3", level: "MUST NOT", demand: "no attribute of the challenge comes twice", check: func(h *harness) {
+		for _, token := range []string{"", "garbage", "two words"} {
+			challenge := h.initialize(token).Header.Values("WWW-Authenticate")
+			require.Len(h.t, challenge, 1)
+			attributes := regexp.MustCompile(`(\w+)="([\x20-\x21\x23-\x5b\x5d-\x7e]*)"`).FindAllStringSubmatch(challenge[0], -1)
+			names := map[string]bool{}
+			rest := strings.TrimPrefix(challenge[0], "Bearer ")
+			for _, attribute := range attributes {
+				require.False(h.t, names[attribute[1]], challenge[0])
+				names[attribute[1]] = true
+				rest = strings.Replace(rest, attribute[0], "", 1)
+			}
+			require.Empty(h.t, strings.Trim(rest, ", "), "there is nothing else in it")
+		}
+	}},
+	{section: "RFC 6750 3.1", level: "SHOULD", demand: "a malformed header is invalid_request", check: func(h *harness) {
+		answer := h.initialize("two words")
+		require.Equal(h.t, http.StatusBadRequest, answer.StatusCode)
+		require.Contains(h.t, answer.Header.Get("WWW-Authenticate"), `error="invalid_request"`)
+	}},
 	{section: "RFC 6750 3.1", level: "SHOULD", demand: "a bad token is invalid_token", check: func(h *harness) { h.refusedToken("garbage") }},
 	{section: "RFC 6750 5.3", level: "SHOULD", demand: "tokens live an hour at most", check: func(h *harness) {
 		_, err := Config{Issuer: h.url, AccessTokenTTL: 2 * time.Hour}.withDefaults(true)
@@ -117,6 +139,15 @@ var resourceRules = []rule{
 		h.post(introspectPath, grantee{id: resourceID}.tokenForm(got.Access, "client_secret", "")).requireError(h.t, http.StatusUnauthorized, "invalid_client")
 		require.Equal(h.t, http.StatusMethodNotAllowed, h.browser().get(h.url+introspectPath+"?token="+got.Access).StatusCode)
 	}},
+	{section: "RFC 7662 2.1", level: "MUST", demand: "the hint does not matter", check: func(h *harness) {
+		g := h.consent(gptID)
+		got := g.exchange()
+		for _, token := range []string{got.Access, got.Refresh} {
+			for _, hint := range []string{"", "access_token", "refresh_token", "nonsense"} {
+				require.Equal(h.t, true, h.post(introspectPath, g.tokenForm(token, "token_type_hint", hint)).json(h.t)["active"])
+			}
+		}
+	}},
 	{section: "RFC 7662 2.2", level: "MUST", demand: "an active token is described", check: func(h *harness) {
 		g := h.consent(gptID, "scope", "jobs:read")
 		got := g.exchange()
@@ -139,6 +170,8 @@ var resourceRules = []rule{
 		inactive := map[string]any{"active": false}
 		require.Equal(h.t, inactive, h.introspectionAs(gptID, got.Refresh), "rotated")
 		require.Equal(h.t, inactive, h.introspection("garbage"))
+		require.Equal(h.t, inactive, h.introspection(next.Access[:len(next.Access)-8]), "its signature is not ours")
+		require.Equal(h.t, inactive, h.introspection(h.forge("at+jwt", func(c *mcpClaims) { c.Issuer = "https://other.example.com" })))
 		require.Equal(h.t, inactive, h.introspection(h.forge("at+jwt", func(c *mcpClaims) { c.ExpiresAt = jwt.NewNumericDate(time.Now().Add(-time.Second)) })))
 		_, err := h.store.Sessions.End(h.t.Context(), repo.EndParams{SessionID: h.claims(got.Access).SessionID, Reason: "test"})
 		require.NoError(h.t, err)
@@ -151,6 +184,15 @@ var resourceRules = []rule{
 			answer := h.post(introspectPath, grantee{id: otherGPTID}.tokenForm(token))
 			require.Equal(h.t, map[string]any{"active": false}, answer.json(h.t))
 		}
+	}},
+	{section: "RFC 7662 4", level: "MUST", demand: "a token for another resource is inactive to a resource server", check: func(h *harness) {
+		inactive := map[string]any{"active": false}
+		mine, other := h.consent(gptID, "resource", apiResource).exchange(), h.consent(gptID, "resource", h.url+mcpPath).exchange()
+		require.Equal(h.t, true, h.introspectionAs(apiID, mine.Access)["active"])
+		require.Equal(h.t, inactive, h.introspectionAs(apiID, other.Access))
+		require.Equal(h.t, true, h.introspectionAs(resourceID, other.Access)["active"], "which serves them all")
+		elsewhere := h.forge("at+jwt", func(c *mcpClaims) { c.Audience = jwt.Audience{"https://gone.example.com"} })
+		require.Equal(h.t, inactive, h.introspectionAs(resourceID, elsewhere))
 	}},
 	{section: "RFC 8414 2", level: "MUST", demand: "the issuer is https without query and fragment", check: func(h *harness) {
 		for _, issuer := range []string{"http://auth.example.com", "https://auth.example.com?x", "https://auth.example.com#x", "https://u@auth.example.com", "auth.example.com", ""} {
@@ -169,6 +211,13 @@ var resourceRules = []rule{
 		}
 		require.Equal(h.t, []any{"code"}, fields["response_types_supported"])
 		require.Equal(h.t, fields, h.metadataFields("/.well-known/openid-configuration"))
+	}},
+	{section: "RFC 8414 3.2", level: "MUST", demand: "claims without elements are left out", check: func(h *harness) {
+		require.NotEmpty(h.t, h.metadataFields("/.well-known/oauth-authorization-server")["scopes_supported"])
+		recorder := httptest.NewRecorder()
+		(&Server{config: Config{Issuer: h.url}}).metadata(recorder, nil)
+		require.NotContains(h.t, recorder.Body.String(), "scopes_supported")
+		require.NotContains(h.t, recorder.Body.String(), "[]")
 	}},
 	{section: "RFC 9068 2.1", level: "MUST", demand: "access tokens are signed and of type at+jwt", check: func(h *harness) {
 		head, _, _ := strings.Cut(h.consent(gptID).exchange().Access, ".")

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -120,6 +121,22 @@ var tokenRules = []rule{
 		r := formRequest(h.t, h.url+tokenPath, g.exchangeForm())
 		r.Header.Set("Content-Type", "application/json")
 		h.browser().do(r).requireError(h.t, http.StatusBadRequest, "invalid_request")
+	}},
+	{section: "RFC 6749 5.2", level: "MUST NOT", demand: "a description has no character that is not allowed", check: func(h *harness) {
+		require.Equal(h.t, "a 'b' c' d'e", badRequest("invalid_request", "a \"b\" c\\ d\ne").description)
+		allowed := regexp.MustCompile(`^[\x20-\x21\x23-\x5b\x5d-\x7e]+$`)
+		for _, pairs := range [][]string{{"code", ""}, {"grant_type", ""}, {"grant_type", "ü\"\\"}, {"scope", "ü\"\\"}} {
+			fields := h.post(tokenPath, h.consent(gptID).exchangeForm(pairs...)).json(h.t)
+			for _, name := range []string{"error", "error_description"} {
+				if text, ok := fields[name].(string); ok {
+					require.Regexp(h.t, allowed, text)
+				}
+			}
+		}
+		for _, name := range []string{"state", "code_challenge", "response_mode"} {
+			query := h.refusedTo(appRequest(name, "x", "response_mode", "ü\"\\"), "invalid_request")
+			require.Regexp(h.t, allowed, query.Get("error_description"))
+		}
 	}},
 	{section: "RFC 6749 6", level: "MUST", demand: "a refresh token is the client's", check: func(h *harness) {
 		g := h.consent(gptID)
