@@ -207,6 +207,14 @@ func TestBrowserPagesFitEveryScreen(t *testing.T) {
 	b := h.browser()
 	b.signIn("user_Ada")
 	long := newDevFlow(h.url)
+	again := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // without its refresh
+		if r.URL.Path == stylePath {
+			h.style(w, r)
+			return
+		}
+		h.show(w, r, http.StatusOK, "again", againPage{Client: "Example app", To: h.dev.authorizeURL()})
+	}))
+	t.Cleanup(again.Close)
 	for range 3 {
 		b.h = h
 		repotest.NewSession(t, h.store, repo.IssueParams{ClerkUserID: "user_ada", ClientID: DevClientID, Scope: "jobs:read resume:read"}, 0)
@@ -218,6 +226,7 @@ func TestBrowserPagesFitEveryScreen(t *testing.T) {
 		open steps
 	}{
 		{"sign-in", steps{chromedp.Navigate(h.url + devSignInPath)}},
+		{"again", steps{chromedp.Navigate(again.URL)}},
 		{"consent", steps{
 			chromedp.Navigate(h.url + devSignInPath), chromedp.Click(`button[value="Ada"]`), chromedp.WaitVisible(`.apps, .empty`),
 			chromedp.Navigate(h.dev.authorizeURL()), chromedp.WaitVisible(`button[value="allow"]`),

@@ -27,6 +27,7 @@ type consentPage struct {
 	Request string   // the authorization request again, as a query
 	Token   string   // of the form
 	Switch  string   // where to sign in as someone else; may be empty
+	Ends    string   // when the connection ends by itself (RFC 6749 10.2)
 }
 
 func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, request authorizeRequest, person person) {
@@ -38,6 +39,10 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, request aut
 		Request: sent,
 		Token:   s.forms.issue(w, r, formConsent, person, sent),
 		Switch:  s.people.switchURL(s.config.Issuer + authorizePath + "?" + sent),
+		Ends:    "when " + request.client.Name + " has not used it for 30 days, and after a year", // as the store does by default
+	}
+	if request.client.NoRefresh {
+		page.Ends = "within " + plural(int(s.config.AccessTokenTTL.Minutes()), "minute")
 	}
 	for _, scope := range fields(request.scope) {
 		page.Scopes = append(page.Scopes, s.config.Scopes[scope])
@@ -109,9 +114,7 @@ func (s *Server) hasAllowed(w http.ResponseWriter, r *http.Request, request auth
 	if err != nil || r.Method != http.MethodGet {
 		return false
 	}
-	spent := s.forms.cookie(s.allowedCookie(), "")
-	spent.MaxAge = -1
-	http.SetCookie(w, spent)
+	http.SetCookie(w, s.forms.spent(s.allowedCookie()))
 	person, ok := s.forms.check(r, cookieAllowed, cookie.Value, request.query(), allowedAge)
 	return ok && person.ID == now.ID
 }

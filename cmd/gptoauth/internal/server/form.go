@@ -101,6 +101,13 @@ func (f *forms) cookie(name, value string) *http.Cookie {
 	return &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, Secure: f.secure, SameSite: http.SameSiteLaxMode} //nolint:gosec // not secure only where there is no TLS
 }
 
+// spent takes a cookie away.
+func (f *forms) spent(name string) *http.Cookie {
+	cookie := f.cookie(name, "") //nolint:gosec // likewise
+	cookie.MaxAge = -1
+	return cookie
+}
+
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func decodeToken(token string) (payload, mac []byte, ok bool) {

@@ -25,10 +25,7 @@ func (s *Server) mcpHandler() http.Handler {
 	streamable := mcp.NewStreamableHTTPHandler(
 		func(*http.Request) *mcp.Server { return server },
 		// Without state any replica can answer, and no answer outlives its request.
-		&mcp.StreamableHTTPOptions{
-			Stateless: true, JSONResponse: true, MaxRequestBodyBytes: maxMCPLen, Logger: s.log, DisableLocalhostProtection: !s.isDev(),
-			CrossOriginProtection: s.sameOrigin, // the transport asks for it, although no other site has a token
-		},
+		&mcp.StreamableHTTPOptions{Stateless: true, JSONResponse: true, MaxRequestBodyBytes: maxMCPLen, Logger: s.log, DisableLocalhostProtection: !s.isDev()},
 	)
 	verifier := &mcpauth.Verifier{
 		Issuer:   s.config.Issuer,
@@ -36,10 +33,11 @@ func (s *Server) mcpHandler() http.Handler {
 		Keys:     s.keys.public,
 		Sessions: s.store.Sessions,
 	}
-	return verifier.Protect(s.stepUp(streamable), mcpauth.ProtectOptions{
+	protected := verifier.Protect(s.stepUp(streamable), mcpauth.ProtectOptions{
 		MetadataURL: s.config.Issuer + resourceMetaPath + mcpPath,
 		Challenge:   s.toolScopes(),
 	})
+	return s.sameOrigin.Handler(protected) // the transport asks for it, although no other site has a token
 }
 
 // resourceScopes are those that mean something to a resource. Refreshing is between a client and us (MCP, Refresh Tokens).
