@@ -187,9 +187,12 @@ func TestBrowserReadsForLongerThanClerksMinute(t *testing.T) {
 		http.Redirect(w, r, renews.URL+"/?"+r.URL.RawQuery, http.StatusTemporaryRedirect)
 	}))
 	t.Cleanup(signIn.Close)
-	h := newHarness(t, withClerk(f), func(p *Params) { p.Config.Clerk.SignInURL = signIn.URL + "/sign-in" })
 	callback, arrived := appServer(t)
-	start := h.url + authorizePath + "?" + request(publicID, callback, repotest.NewVerifier()).Encode()
+	h := newHarness(t, withClerk(f), func(p *Params) {
+		p.Config.Clerk.SignInURL = signIn.URL + "/sign-in"
+		p.Config.Clients = append(p.Config.Clients, Client{ID: "app", RedirectURIs: []string{callback}}) // and no other port
+	})
+	start := h.url + authorizePath + "?" + request("app", callback, repotest.NewVerifier()).Encode()
 	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(start), chromedp.WaitVisible(`button[value="allow"]`)))
 	_, err := chromedp.Call(ctx, cdp.SetCookie, cdp.SetCookieParams{Name: clerkCookie, Value: f.expired(t, "user_1"), URL: h.url, Path: "/"})
 	require.NoError(t, err)
