@@ -52,12 +52,9 @@ Examples:
   gptoauth doctor
   gptoauth doctor --events off --json   # where events are kept for ever
   gptoauth doctor --invariants`,
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.BoolFlag{Name: "invariants", Usage: "read all rows for contradictions instead"},
-			&cli.StringFlag{Name: "codes", Usage: "codes are kept for this long after they expire", Value: "24h"},
-			&cli.StringFlag{Name: "sessions", Usage: "sessions and their tokens are kept for this long after they die", Value: "30d"},
-			&cli.StringFlag{Name: "events", Usage: "events are kept for this long", Value: "400d"},
-		},
+		}, retentionFlags()...),
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			if cmd.Bool("invariants") {
 				return a.checkInvariants(ctx)
@@ -67,16 +64,29 @@ Examples:
 	}
 }
 
-func (a *app) examine(ctx context.Context, cmd *cli.Command) error {
-	var keep doctor.Retention
-	var err error
+// retentionFlags say what is kept on purpose, to those who look for what is overdue.
+func retentionFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "codes", Usage: "codes are kept for this long after they expire", Value: "24h"},
+		&cli.StringFlag{Name: "sessions", Usage: "sessions and their tokens are kept for this long after they die", Value: "30d"},
+		&cli.StringFlag{Name: "events", Usage: "events are kept for this long", Value: "400d"},
+	}
+}
+
+func doctorRetention(cmd *cli.Command) (keep doctor.Retention, err error) {
 	if keep.Codes, err = retention(cmd, "codes"); err != nil {
-		return err
+		return keep, err
 	}
 	if keep.Sessions, err = retention(cmd, "sessions"); err != nil {
-		return err
+		return keep, err
 	}
-	if keep.Events, err = retention(cmd, "events"); err != nil {
+	keep.Events, err = retention(cmd, "events")
+	return keep, err
+}
+
+func (a *app) examine(ctx context.Context, cmd *cli.Command) error {
+	keep, err := doctorRetention(cmd)
+	if err != nil {
 		return err
 	}
 	db, err := a.open(ctx)

@@ -138,6 +138,13 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	execIn(t, orphaned, `ALTER TABLE public.gpt_authorization_codes DROP CONSTRAINT gpt_authorization_codes_session_id_fkey`)
 	rolledBack := repotest.URL(t)
 	require.NoError(t, migrations.Down(t.Context(), openTest(t, rolledBack), 1)) // so that doctor cannot tell what is drift
+	alarming, locked := repotest.URL(t), repotest.URL(t)
+	reuse(t, testStore(t, alarming))
+	execIn(t, alarming, `VACUUM public.gpt_sessions`)
+	holder, err := openTest(t, locked).BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	_, err = holder.ExecContext(t.Context(), "LOCK TABLE public.gpt_oauth_events")
+	require.NoError(t, err)
 	dir := t.TempDir()
 	doc := readJSONDoc(t)
 	ran := make(map[string]*jsonChecker)
@@ -167,6 +174,8 @@ func TestJSONIsAsDocumented(t *testing.T) {
 		{"events stats", "--bucket 1h " + storyDays, story},
 		{"tokens trace", digestOf("a1"), story},
 		{"tokens stats", storyDays, story},
+		{"report", "", alarming},
+		{"report", "--timeout 300ms", locked},
 		{"sessions list", "", story},
 		{"sessions show", storySession, story},
 		{"sessions show", "01990000-0000-7000-8000-00000053beef", story},
@@ -201,6 +210,7 @@ func TestJSONIsAsDocumented(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(o.stdout), &object), args)
 		checker.object("", object)
 	}
+	require.NoError(t, holder.Rollback())
 	lines := make(chan string, 100)
 	stop := tailed(t, story, func(line string) { lines <- line }, "--json", "--since", "2026-03-01")
 	ran["events tail"] = &jsonChecker{t, doc["events tail"], make(map[string]bool)}

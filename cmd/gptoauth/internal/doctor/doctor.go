@@ -100,10 +100,10 @@ func Examine(ctx context.Context, p Patient) []Result {
 	return results
 }
 
-// unseen says in plain words why a check cannot look.
-type unseen string
+// Unseen says in plain words why something cannot be looked at.
+type Unseen string
 
-func (u unseen) Error() string { return string(u) }
+func (u Unseen) Error() string { return string(u) }
 
 // reason words an error for a person. The driver's errors show no secret.
 func reason(err error) string {
@@ -135,8 +135,8 @@ func (p *Patient) read(ctx context.Context, f func(tx bun.Tx) error) error {
 	return f(tx)
 }
 
-// canSee is an error if row level security would answer this role with no rows instead of a refusal.
-func canSee(ctx context.Context, tx bun.Tx, table string) error {
+// CanSee is an error if row level security would answer this role with no rows instead of a refusal.
+func CanSee(ctx context.Context, tx bun.Tx, table string) error {
 	var blind bool
 	err := tx.QueryRowContext(ctx, `
 		SELECT pg_catalog.row_security_active(c.oid)
@@ -147,7 +147,7 @@ func canSee(ctx context.Context, tx bun.Tx, table string) error {
 		  FROM pg_catalog.pg_class AS c
 		 WHERE c.oid = ?::regclass`, table).Scan(&blind)
 	if err == nil && blind {
-		err = unseen(fmt.Sprintf("row level security hides the rows of %s from this role: connect as the owner of the tables", table))
+		err = Unseen(fmt.Sprintf("row level security hides the rows of %s from this role: connect as the owner of the tables", table))
 	}
 	return err
 }

@@ -1,0 +1,99 @@
+package report
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/doctor"
+)
+
+// tableNames are those that grow.
+var tableNames = []string{"public.gpt_refresh_tokens", "public.gpt_sessions", "public.gpt_authorization_codes", "public.gpt_oauth_events"}
+
+// Storage is what the tables take.
+type Storage struct {
+	Bytes  int64   `json:"bytes"` // of all tables with their indexes
+	Tables []Table `json:"tables"`
+
+	judged []doctor.Finding
+}
+
+// Table is one of them. Its rows are counted by the server's statistics and not one by one.
+type Table struct {
+	Name            string    `json:"name" bun:"name"`
+	Rows            int       `json:"rows_estimate" bun:"rows"`
+	TableBytes      int64     `json:"table_bytes" bun:"table_bytes"`
+	IndexBytes      int64     `json:"index_bytes" bun:"index_bytes"`
+	Dead            int       `json:"dead_rows" bun:"-"`
+	VacuumThreshold int       `json:"vacuum_threshold" bun:"-"` // dead rows at which autovacuum begins
+	VacuumedAt      time.Time `json:"vacuumed_at,omitzero" bun:"-"`
+	Indexes         []Index   `json:"indexes" bun:"-"`
+}
+
+// Index is one of a table.
+type Index struct {
+	Table string `json:"-" bun:"table_name"`
+	Name  string `json:"name" bun:"name"`
+	Bytes int64  `json:"bytes" bun:"bytes"`
+	Scans int    `json:"scans" bun:"scans"` // since the statistics were last reset
+}
+
+func (t Table) bytes() int64 { return t.TableBytes + t.IndexBytes }
+
+func readStorage(ctx context.Context, _ *snapshot, tx bun.Tx) (Storage, error) {
+	vacuum, err := doctor.ReadAutovacuum(ctx, tx)
+	if err != nil {
+		return Storage{}, err
+	}
+	var tables []Table
+	if err := tx.NewRaw(`
+		SELECT wanted.name, c.reltuples::int8 AS rows,
+		       pg_catalog.pg_table_size(c.oid) AS table_bytes, pg_catalog.pg_indexes_size(c.oid) AS index_bytes
+		  FROM unnest(ARRAY[?]) WITH ORDINALITY AS wanted (name, place)
+		  JOIN pg_catalog.pg_class AS c ON c.oid = pg_catalog.to_regclass(wanted.name)
+		 ORDER BY wanted.place`, bun.List(tableNames)).Scan(ctx, &tables); err != nil {
+		return Storage{}, err
+	}
+	var indexes []Index
+	if err := tx.NewRaw(`
+		SELECT wanted.name AS table_name, x.relname AS name, pg_catalog.pg_relation_size(x.oid) AS bytes, coalesce(s.idx_scan, 0) AS scans
+		  FROM unnest(ARRAY[?]) AS wanted (name)
+		  JOIN pg_catalog.pg_index AS i ON i.indrelid = pg_catalog.to_regclass(wanted.name)
+		  JOIN pg_catalog.pg_class AS x ON x.oid = i.indexrelid
+		  LEFT JOIN pg_catalog.pg_stat_user_indexes AS s ON s.indexrelid = x.oid
+		 ORDER BY bytes DESC, name`, bun.List(tableNames)).Scan(ctx, &indexes); err != nil {
+		return Storage{}, err
+	}
+	return assemble(vacuum, tables, indexes), nil
+}
+
+// assemble puts together what is known of each table. A table that was never analyzed has no reltuples.
+func assemble(vacuum doctor.Autovacuum, tables []Table, indexes []Index) Storage {
+	s := Storage{Tables: tables, judged: vacuum.Judge()}
+	for i := range s.Tables {
+		t := &s.Tables[i]
+		s.Bytes += t.bytes()
+		t.Indexes = []Index{}
+		for _, index := range indexes {
+			if index.Table == t.Name {
+				t.Indexes = append(t.Indexes, index)
+			}
+		}
+		for _, v := range vacuum.Tables {
+			if v.Name != t.Name {
+				continue
+			}
+			t.Dead, t.VacuumThreshold = v.Dead, v.Threshold
+			if t.Rows < 0 {
+				t.Rows = v.Live
+			}
+			if !v.At.IsZero() {
+				t.VacuumedAt = v.At.UTC()
+			}
+		}
+		t.Rows = max(t.Rows, 0)
+	}
+	return s
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gptoauth/gptoauth/repo/repotest"
+)
+
+func TestReportUsage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	other := filepath.Join(dir, "notes.html")
+	require.NoError(t, os.WriteFile(other, []byte("<!doctype html>\nmine\n"), 0o600))
+	for stderr, args := range map[string][]string{
+		"--out is missing: name a file for the page, or - for stdout": {},
+		"--out - and --json both want stdout":                         {"--out", "-", "--json"},
+		"--days is 0, want 1 to 400":                                  {"--out", "-", "--days", "0"},
+		"--days is 401, want 1 to 400":                                {"--out", "-", "--days", "401"},
+		"the value of --days is not of its kind":                      {"--out", "-", "--days", "week"},
+		"--timeout is -1s, want at least 0":                           {"--out", "-", "--timeout", "-1s"},
+		"--events is not a duration":                                  {"--out", "-", "--events", "soon"},
+		"--out is no file; for stdout write --out -":                  {"--out", dir},
+		"--out is there and no report: name another file":             {"--out", other},
+		"no database is named":                                        {"--out", "-"},
+		"there is an argument and none is wanted":                     {"report.html"},
+	} {
+		o := gptoauth(t, "", append([]string{"report"}, args...)...)
+		require.Equal(t, exitUsage, o.code, o.stderr)
+		require.Empty(t, o.stdout)
+		require.Contains(t, o.stderr, "gptoauth: report: "+stderr)
+		require.Equal(t, 1, strings.Count(o.stderr, "\n"))
+	}
+	o := gptoauth(t, "", "report", "--out", filepath.Join(dir, "nowhere", "report.html"))
+	require.Equal(t, exitFailed, o.code)
+	require.Contains(t, o.stderr, "no such file or directory")
+	content, err := os.ReadFile(other)
+	require.NoError(t, err)
+	require.Contains(t, string(content), "mine")
+}
+
+func TestReportWritesAFileOrStdout(t *testing.T) {
+	t.Parallel()
+	databaseURL := storyURL(t)
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "report.html"), filepath.Join(dir, "latest.html")
+
+	o := gptoauth(t, databaseURL, "report", "--out", path, "--days", "400")
+	require.Equal(t, outcome{exitDone, path + "\n", ""}, o)
+	first, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o644), first.Mode())
+	page, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(page), "<h1>The last 400 days</h1>")
+	for _, secret := range []string{"user_2ada", "user_2eve", "198.51.100.7", "203.0.113.66", storySession, digestOf("a1"), "gopher, remote", "gptr_"} {
+		require.NotContains(t, string(page), secret)
+	}
+
+	require.NoError(t, os.Symlink("report.html", link))
+	o = gptoauth(t, databaseURL, "report", "--out", link, "--days", "1", "--json")
+	require.Equal(t, outcome{exitDone, o.stdout, ""}, o)
+	require.True(t, json.Valid([]byte(o.stdout)))
+	page, err = os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(page), "<h1>The last 24 hours</h1>", "an earlier report is replaced, where the link leads")
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, files, 2, "nothing else is left")
+
+	o = gptoauth(t, databaseURL, "report", "--out", "-")
+	require.Equal(t, exitDone, o.code)
+	require.Empty(t, o.stderr)
+	require.True(t, strings.HasPrefix(o.stdout, "<!doctype html>\n"), o.stdout[:40])
+	require.True(t, strings.HasSuffix(o.stdout, "</html>\n"))
+}
+
+func TestReportFromADatabaseThatIsNone(t *testing.T) {
+	t.Parallel()
+	o := gptoauth(t, emptyURL(t), "report", "--out", "-")
+	require.Equal(t, outcome{exitFailed, "", "gptoauth: report: the tables of gptoauth are not in this database; gptoauth migrate up makes them\n"}, o)
+}
+
+func TestReportThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	databaseURL := repotest.URL(t)
+	var stderr bytes.Buffer
+	code := run(t.Context(), []string{programName, "--database-url", databaseURL, "report", "--out", "-"}, strings.NewReader(""), fullDisk{}, &stderr,
+		func(string) string { return "" })
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, stderr.String(), "no space left on device")
+}
+
+// An interrupt leaves the report that was there, and nothing else.
+func TestInterruptedReportLeavesTheOldOne(t *testing.T) {
+	t.Parallel()
+	databaseURL := repotest.URL(t)
+	path := filepath.Join(t.TempDir(), "report.html")
+	require.Equal(t, exitDone, gptoauth(t, databaseURL, "report", "--out", path).code)
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
+
+	db := openTest(t, databaseURL)
+	holder, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	defer func() { _ = holder.Rollback() }()
+	_, err = holder.ExecContext(t.Context(), "LOCK TABLE public.gpt_oauth_events")
+	require.NoError(t, err)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	ended := make(chan outcome, 1)
+	go func() {
+		var stdout, stderr bytes.Buffer
+		code := run(ctx, []string{programName, "--database-url", databaseURL, "report", "--out", path, "--timeout", "0"}, strings.NewReader(""), &stdout, &stderr,
+			func(string) string { return "" })
+		ended <- outcome{code, stdout.String(), stderr.String()}
+	}()
+	waiting := func() bool {
+		var waits bool
+		err := db.QueryRowContext(t.Context(), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')").Scan(&waits)
+		return err == nil && waits
+	}
+	require.Eventually(t, waiting, 20*time.Second, 10*time.Millisecond)
+	interrupt()
+	select {
+	case o := <-ended:
+		require.Equal(t, outcome{exitFailed, "", "gptoauth: report: interrupted: what was not committed is undone, nothing is half done\n"}, o)
+	case <-time.After(20 * time.Second):
+		t.Fatal("still running")
+	}
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+	files, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+}
