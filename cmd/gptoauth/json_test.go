@@ -140,6 +140,7 @@ func TestJSONIsAsDocumented(t *testing.T) {
 	require.NoError(t, migrations.Down(t.Context(), openTest(t, rolledBack), 1)) // so that doctor cannot tell what is drift
 	alarming, locked := repotest.URL(t), repotest.URL(t)
 	reuse(t, testStore(t, alarming))
+	repotest.NewSession(t, testStore(t, alarming), repo.IssueParams{}, 0)
 	execIn(t, alarming, `VACUUM public.gpt_sessions`)
 	holder, err := openTest(t, locked).BeginTx(t.Context(), nil)
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package report
 // bars is a chart of bars that lie below each other, each with its name.
 type bars struct {
 	ID, Title, Lead string
+	Wide            bool     // as of columns; none is
 	Head            []string // of the table
 	Bars            []lyingBar
 	Empty           string

@@ -55,8 +55,7 @@ func evaluate[T any](ctx context.Context, t *testing.T, script string) T {
 func TestBrowserShowsThePageOnEveryScreen(t *testing.T) {
 	t.Parallel()
 	ctx := chromium(t)
-	full, calm := repotest.DB(t), repotest.DB(t)
-	fillMonth(t, full, 2000)
+	full, calm := monthOf(t, 1200), repotest.DB(t)
 	folder := t.TempDir()
 	pages := make(map[string]string)
 	for name, r := range map[string]Report{

@@ -29,7 +29,7 @@ func (r Report) activityChart(c columns, of func() []series) columns {
 }
 
 func (r Report) signInsChart() columns {
-	c := columns{ID: "sign-ins", Title: "Sign-ins", Empty: "No one signed in."}
+	c := columns{ID: "sign-ins", Title: "Sign-ins", Wide: true, Empty: "No one signed in."}
 	if r.SignIns == nil {
 		c.Gap = r.gap("sign_ins")
 		return c
@@ -65,12 +65,14 @@ func (r Report) retriesChart() columns {
 func (r Report) alarmsChart() columns {
 	c := columns{ID: "alarms", Title: "Reuse and replay", Empty: "None. No spent token or code came back in this time."}
 	c.Lead = "Spent refresh tokens, and spent codes, that came back: stolen, or restored from a backup. Each ended its session."
-	return r.activityChart(c, func() []series {
+	c = r.activityChart(c, func() []series {
 		return []series{
 			r.bucketSeries("tokens reused", "reuse", func(c Counts) int { return c.Reuses }),
 			r.bucketSeries("codes replayed", "replay", func(c Counts) int { return c.Replays }),
 		}
 	})
+	c.Wide = c.Total > 0
+	return c
 }
 
 func (r Report) mismatchesChart() columns {
@@ -112,7 +114,10 @@ func (r Report) livingChart() bars {
 	if l == nil {
 		return b
 	}
-	b.Lead = fmt.Sprintf("By client; the darker part was used within 7 days: %s of %s.", thousands(l.ActiveWeek), thousands(l.Sessions))
+	if l.Sessions == 0 {
+		return b
+	}
+	b.Lead = fmt.Sprintf("By client. In full colour is what was used within 7 days: %s of %s.", thousands(l.ActiveWeek), thousands(l.Sessions))
 	most := 0
 	for _, c := range l.Clients {
 		most = max(most, c.Sessions)

@@ -19,6 +19,7 @@ const (
 // to be read stands beside the drawing and not in it.
 type columns struct {
 	ID, Title, Lead, Alt string
+	Wide                 bool   // over the whole page, if that is wide
 	Each                 string // what a column is
 	Series               []series
 	Width                float64
@@ -77,9 +78,9 @@ func (w window) draw(c columns) columns {
 	for i := range n {
 		c.Columns = append(c.Columns, w.column(i, c.Series, top))
 	}
-	c.Grid = []gridline{{0, "top", compact(top)}, {chartHeight / 2, "half", ""}}
+	c.Grid = []gridline{{0, "top", short(top)}, {chartHeight / 2, "half", ""}, {chartHeight, "zero", "0"}}
 	if top%2 == 0 {
-		c.Grid[1].Text = compact(top / 2)
+		c.Grid[1].Text = short(top / 2)
 	}
 	for part := range 5 {
 		c.Axis = append(c.Axis, w.short(part*(n-1)/4))

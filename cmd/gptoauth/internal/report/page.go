@@ -61,7 +61,7 @@ func Write(w io.Writer, r Report) error {
 		Tiles:     r.tiles(),
 		Sessions:  []any{r.signInsChart(), r.livingChart(), r.endedChart()},
 		Tokens:    []any{r.rotationsChart(), r.retriesChart()},
-		Alarming:  []any{r.alarmsChart(), r.mismatchesChart(), r.alarmClientsChart()},
+		Alarming:  r.alarming(),
 		Storage:   r.storageView(),
 		Retention: r.retentionView(),
 		Each:      r.window.each(),
@@ -95,6 +95,15 @@ func (r Report) period() string {
 		return minute(r.Since) + " to " + minute(r.Until)
 	}
 	return r.Since.Format("2 January 2006") + " to " + r.Until.Format("2 January 2006")
+}
+
+// alarming are the charts of alarms, which are few if there are none.
+func (r Report) alarming() []any {
+	charts := []any{r.alarmsChart(), r.mismatchesChart()}
+	if r.Alarms == nil || r.Alarms.total() > 0 {
+		charts = append(charts, r.alarmClientsChart())
+	}
+	return charts
 }
 
 // gap is why a figure is not there; empty if it is.

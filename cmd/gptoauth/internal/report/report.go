@@ -51,7 +51,8 @@ type Report struct {
 	took    time.Duration
 }
 
-// Read reads everything in one snapshot of the database, by its clock, and changes nothing.
+// Read reads everything in one snapshot of the database, by its clock, and changes nothing. After a figure that took too long
+// it goes on with a later snapshot.
 func Read(ctx context.Context, db *bun.DB, params Params) (Report, error) {
 	if params.Progress == nil {
 		params.Progress = func(string) {}

@@ -20,9 +20,10 @@ import (
 //go:embed testdata/month.sql
 var monthSQL string
 
-// fillMonth makes what a provider of this many sign-ins would have after two months.
-func fillMonth(t testing.TB, db *bun.DB, signIns int) {
+// monthOf is a database of a provider of this many sign-ins, after two months.
+func monthOf(t testing.TB, signIns int) *bun.DB {
 	t.Helper()
+	db := open(t, repotest.URL(t))
 	conn, err := db.Conn(t.Context()) // temporary tables belong to a connection
 	require.NoError(t, err)
 	defer conn.Close()
@@ -30,6 +31,7 @@ func fillMonth(t testing.TB, db *bun.DB, signIns int) {
 		_, err := conn.ExecContext(t.Context(), statement, signIns)
 		require.NoError(t, err, statement)
 	}
+	return db
 }
 
 func read(t testing.TB, db *bun.DB, days int) Report {

@@ -31,6 +31,18 @@ func compact(n int) string {
 	}
 }
 
+// short is for the numbers beside a chart, which have few digits that are not zero.
+func short(n int) string {
+	switch {
+	case n >= 1_000_000:
+		return strconv.FormatFloat(float64(n)/1e6, 'f', -1, 64) + "M"
+	case n >= 10_000:
+		return strconv.FormatFloat(float64(n)/1e3, 'f', -1, 64) + "k"
+	default:
+		return thousands(n)
+	}
+}
+
 // bytesText counts by 1,024, as PostgreSQL does.
 func bytesText(n int64) string {
 	const step = 1024

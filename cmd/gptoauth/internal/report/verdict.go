@@ -52,7 +52,7 @@ func (r Report) alarmLead() string {
 	lead := fmt.Sprintf("%s came back in %s, the latest %s ago", strings.Join(parts, " and "), r.lasting(), span(r.MadeAt.Sub(a.LatestAt)))
 	if len(a.Clients) > 0 && a.total() > 1 && !a.Clients[0].Others {
 		first := a.Clients[0]
-		lead += fmt.Sprintf(". %s of %s: %s", thousands(first.Alarms), thousands(a.total()), clientName(first.ClientID, false))
+		lead += fmt.Sprintf(". The client of %s of the %s is %s", thousands(first.Alarms), thousands(a.total()), clientName(first.ClientID, false))
 	}
 	return lead + ". Each of these sessions was ended at once; what is left to find out is who was behind it."
 }
@@ -79,7 +79,11 @@ func (r Report) calmLead() string {
 	if last := len(parts) - 1; last > 0 {
 		lead = strings.Join(parts[:last], ", ") + ", and " + parts[last]
 	}
-	return strings.ToUpper(lead[:1]) + lead[1:] + "."
+	lead = strings.ToUpper(lead[:1]) + lead[1:] + "."
+	if r.Activity != nil && r.Living != nil && r.Activity.CodesIssued+r.Activity.Rotations+r.Living.Sessions == 0 {
+		lead += " But nothing happens here at all: no one signed in, and no session is active."
+	}
+	return lead
 }
 
 func (r Report) lasting() string {
@@ -94,6 +98,9 @@ type word struct {
 	Text    string
 	Command bool
 }
+
+// Words are not broken at their hyphens.
+func (w word) Words() []string { return strings.Fields(w.Text) }
 
 // command is what someone may copy into a terminal, in the advice of gptoauth doctor.
 var command = regexp.MustCompile(`gptoauth (?:[a-z]+ (?:list|trace|stats)|[a-z]+)(?: --[a-z]+ [a-z0-9_]+)*|--[a-z]+|` +

@@ -40,6 +40,7 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{"0", "999", "-1,000", "1,234,567"}, []string{thousands(0), thousands(999), thousands(-1000), thousands(1_234_567)})
 	require.Equal(t, []string{"9,999,999", "12.3 M", "4.0 G"}, []string{compact(9_999_999), compact(12_345_678), compact(4_000_000_000)})
+	require.Equal(t, []string{"8,000", "15k", "7.5M"}, []string{short(8000), short(15_000), short(7_500_000)})
 	require.Equal(t, []string{"0 B", "8.0 kB", "16 kB", "1.5 GB"}, []string{bytesText(0), bytesText(8 << 10), bytesText(16 << 10), bytesText(3 << 29)})
 	require.Equal(t, []string{"1 second", "59 minutes", "47 hours", "2 days"},
 		[]string{span(time.Second), span(time.Hour - 1), span(48*time.Hour - 1), span(48 * time.Hour)})

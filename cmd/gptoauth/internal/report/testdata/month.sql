@@ -25,26 +25,27 @@ SELECT s.k, s.id, s.client, s.person, t.at
        LATERAL generate_series(s.at + interval '1 hour' * (2 + random() * 9), least(s.until, now()), interval '9 hours') AS t (at)
  WHERE extract(hour FROM t.at) > 5 OR s.k % 3 = 0;
 
-INSERT INTO public.gpt_refresh_tokens (id, token_hash, clerk_user_id, session_id, expires_at, revoked_at, created_at)
-SELECT gen_random_uuid(), encode(sha256(('m' || s.k)::bytea), 'hex'), s.person, NULL, last.at + interval '30 days',
-       CASE WHEN s.reason IS NOT NULL AND s.until < now() THEN s.until END, last.at
-  FROM month_sessions AS s
-  JOIN (SELECT s.k, coalesce(max(r.at), s.at) AS at
-          FROM month_sessions AS s LEFT JOIN month_refreshes AS r ON r.k = s.k
-         GROUP BY s.k, s.at) AS last ON last.k = s.k;
-
+-- Both in one statement, for each refers to the other. What ended a month ago has been purged.
+WITH kept AS MATERIALIZED (
+    SELECT s.k, s.id, s.client, s.person, s.at, last.at AS last_at, gen_random_uuid() AS token_id, s.reason,
+           CASE WHEN s.reason IS NOT NULL AND s.until < now() THEN s.until END AS ended_at
+      FROM month_sessions AS s
+      JOIN (SELECT s.k, coalesce(max(r.at), s.at) AS at
+              FROM month_sessions AS s LEFT JOIN month_refreshes AS r ON r.k = s.k
+             GROUP BY s.k, s.at) AS last ON last.k = s.k
+     WHERE s.reason IS NULL OR s.until > now() - interval '30 days'
+), tokens AS (
+    INSERT INTO public.gpt_refresh_tokens (id, token_hash, clerk_user_id, session_id, expires_at, revoked_at, created_at)
+    SELECT token_id, encode(sha256(('m' || k)::bytea), 'hex'), person, id, last_at + interval '30 days', ended_at, last_at FROM kept
+)
 INSERT INTO public.gpt_sessions (id, clerk_user_id, client_id, refresh_token_id, last_active, created_at, expires_at, ended_at, end_reason)
-SELECT s.id, s.person, s.client, t.id, t.created_at, s.at, s.at + interval '365 days', t.revoked_at, CASE WHEN t.revoked_at IS NOT NULL THEN s.reason END
-  FROM month_sessions AS s
-  JOIN public.gpt_refresh_tokens AS t ON t.token_hash = encode(sha256(('m' || s.k)::bytea), 'hex');
-
-UPDATE public.gpt_refresh_tokens AS t SET session_id = s.id FROM public.gpt_sessions AS s WHERE s.refresh_token_id = t.id;
+SELECT id, person, client, token_id, last_at, at, at + interval '365 days', ended_at, CASE WHEN ended_at IS NOT NULL THEN reason END FROM kept;
 
 INSERT INTO public.gpt_authorization_codes (code, code_challenge, clerk_user_id, client_id, redirect_uri, expires_at, used_at, session_id, created_at)
 SELECT encode(sha256(('mc' || k)::bytea), 'hex'), 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', person, client,
        'https://client.example/callback', at + interval '10 minutes', at, id, at
   FROM month_sessions
- WHERE at > now() - interval '25 hours';
+ WHERE at > now() - interval '23 hours';
 
 INSERT INTO public.gpt_oauth_events (event_type, clerk_user_id, client_id, session_id, created_at)
 SELECT 'authorize', person, client, NULL::uuid, at - interval '8 seconds' FROM month_sessions
