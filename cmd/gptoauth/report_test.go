@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gptoauth/gptoauth/internal/privatepg"
 	"github.com/gptoauth/gptoauth/repo/repotest"
 )
 
@@ -87,6 +89,43 @@ func TestReportFromADatabaseThatIsNone(t *testing.T) {
 	t.Parallel()
 	o := gptoauth(t, emptyURL(t), "report", "--out", "-")
 	require.Equal(t, outcome{exitFailed, "", "gptoauth: report: the tables of gptoauth are not in this database; gptoauth migrate up makes them\n"}, o)
+}
+
+// An application role may read all but codes, so that what it cannot see is missing and not zero.
+func TestReportOfAnApplicationRole(t *testing.T) {
+	t.Parallel()
+	server, err := privatepg.Start(t.Context(), privatepg.Options{}) // of its own, because roles belong to a server
+	require.NoError(t, err)
+	databaseURL := server.URL("postgres")
+	execIn(t, databaseURL, "CREATE ROLE auth_server LOGIN PASSWORD 'not-secret'", "CREATE ROLE stranger LOGIN PASSWORD 'not-secret'")
+	require.Equal(t, exitDone, gptoauth(t, databaseURL, "migrate", "up").code)
+	execIn(t, databaseURL, storySQL)
+	require.Equal(t, exitDone, gptoauth(t, databaseURL, "migrate", "grant", "auth_server").code)
+	type result struct {
+		Activity, Living, Ended, Storage *struct{}
+		Gaps                             []struct{ Figure, Reason string }
+	}
+	as := func(role string) (r result) {
+		u, err := url.Parse(databaseURL)
+		require.NoError(t, err)
+		u.User = url.UserPassword(role, "not-secret")
+		o := gptoauth(t, u.String(), "report", "--json", "--days", "400")
+		require.Equal(t, exitDone, o.code, o.stderr)
+		require.NoError(t, json.Unmarshal([]byte(o.stdout), &r))
+		return r
+	}
+	r := as("auth_server")
+	require.Len(t, r.Gaps, 1)
+	require.Equal(t, "retention", r.Gaps[0].Figure)
+	require.Contains(t, r.Gaps[0].Reason, "gpt_authorization_codes")
+	require.NotNil(t, r.Activity)
+	require.NotNil(t, r.Living)
+	require.NotNil(t, r.Ended)
+	r = as("stranger")
+	require.Nil(t, r.Activity)
+	require.Nil(t, r.Living)
+	require.NotNil(t, r.Storage)
+	require.Contains(t, r.Gaps[0].Reason, "connect as the owner of the tables")
 }
 
 func TestReportThatCannotBeWritten(t *testing.T) {

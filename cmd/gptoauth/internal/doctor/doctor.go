@@ -100,10 +100,10 @@ func Examine(ctx context.Context, p Patient) []Result {
 	return results
 }
 
-// Unseen says in plain words why something cannot be looked at.
-type Unseen string
+// UnseenError says in plain words why something cannot be looked at.
+type UnseenError string
 
-func (u Unseen) Error() string { return string(u) }
+func (u UnseenError) Error() string { return string(u) }
 
 // reason words an error for a person. The driver's errors show no secret.
 func reason(err error) string {
@@ -147,7 +147,7 @@ func CanSee(ctx context.Context, tx bun.Tx, table string) error {
 		  FROM pg_catalog.pg_class AS c
 		 WHERE c.oid = ?::regclass`, table).Scan(&blind)
 	if err == nil && blind {
-		err = Unseen(fmt.Sprintf("row level security hides the rows of %s from this role: connect as the owner of the tables", table))
+		err = UnseenError(fmt.Sprintf("row level security hides the rows of %s from this role: connect as the owner of the tables", table))
 	}
 	return err
 }

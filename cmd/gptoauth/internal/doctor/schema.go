@@ -61,9 +61,9 @@ func (p *Patient) comparable(ctx context.Context) error {
 	for _, state := range states {
 		switch state.Status {
 		case migrations.Pending, migrations.Unknown:
-			return Unseen("what is pending or unknown cannot be told from drift: see migrations")
+			return UnseenError("what is pending or unknown cannot be told from drift: see migrations")
 		case migrations.Ahead:
-			return Unseen("a newer release has migrated this database: use its gptoauth doctor")
+			return UnseenError("a newer release has migrated this database: use its gptoauth doctor")
 		}
 	}
 	return nil

@@ -57,7 +57,8 @@ type Activity struct {
 // Bucket is a part of the window.
 type Bucket struct {
 	Begin time.Time `json:"begin"`
-	Counts
+
+	Counts //nolint:embeddedstructfieldcheck // in JSON, after the time
 }
 
 // readActivity reads every event of the window, by the index on its time.

@@ -16,9 +16,9 @@ type Ended struct {
 
 // EndedReason is why.
 type EndedReason struct {
-	Reason   string `json:"reason" bun:"reason"`
-	Others   bool   `json:"others" bun:"others"` // true: all reasons but those named
-	Sessions int    `json:"sessions" bun:"sessions"`
+	Reason   string `bun:"reason"   json:"reason"`
+	Others   bool   `bun:"others"   json:"others"` // true: all reasons but those named
+	Sessions int    `bun:"sessions" json:"sessions"`
 }
 
 // readEnded reads the sessions that idx_gpt_sessions_ended_at finds. The events would say the same of more time, but one of

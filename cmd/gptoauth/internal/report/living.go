@@ -21,11 +21,11 @@ type Living struct {
 
 // LivingClient are the sessions of a client.
 type LivingClient struct {
-	ClientID string `json:"client_id" bun:"client_id"`
-	Others   bool   `json:"others" bun:"others"` // true: of all clients but those named
-	Sessions int    `json:"sessions" bun:"sessions"`
-	Day      int    `json:"active_day" bun:"active_day"`
-	Week     int    `json:"active_week" bun:"active_week"`
+	ClientID string `bun:"client_id"   json:"client_id"`
+	Others   bool   `bun:"others"      json:"others"` // true: of all clients but those named
+	Sessions int    `bun:"sessions"    json:"sessions"`
+	Day      int    `bun:"active_day"  json:"active_day"`
+	Week     int    `bun:"active_week" json:"active_week"`
 }
 
 // readLiving begins, as tokens stats does, with the unspent tokens that have not expired, of which a family that lives has

@@ -65,7 +65,7 @@ func Read(ctx context.Context, db *bun.DB, params Params) (Report, error) {
 	}
 	s := &snapshot{db: db, store: store, params: params}
 	defer s.end()
-	if err := r.identify(ctx, s); err != nil {
+	if err := s.identify(ctx, &r); err != nil {
 		return r, err
 	}
 	r.Activity = figure(ctx, s, "activity", "counting events", readActivity)

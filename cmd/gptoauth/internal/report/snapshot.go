@@ -49,7 +49,7 @@ func (s *snapshot) end() {
 }
 
 // identify reads the clock and which database this is.
-func (r *Report) identify(ctx context.Context, s *snapshot) error {
+func (s *snapshot) identify(ctx context.Context, r *Report) error {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func figure[T any](ctx context.Context, s *snapshot, name, doing string, read fu
 
 // reason says why there is no figure. It is empty for what is wrong with more than one of them.
 func (s *snapshot) reason(err error) string {
-	if unseen, ok := errors.AsType[doctor.Unseen](err); ok {
+	if unseen, ok := errors.AsType[doctor.UnseenError](err); ok {
 		return string(unseen)
 	}
 	switch state(err) {

@@ -22,22 +22,22 @@ type Storage struct {
 
 // Table is one of them. Its rows are counted by the server's statistics and not one by one.
 type Table struct {
-	Name            string    `json:"name" bun:"name"`
-	Rows            int       `json:"rows_estimate" bun:"rows"`
-	TableBytes      int64     `json:"table_bytes" bun:"table_bytes"`
-	IndexBytes      int64     `json:"index_bytes" bun:"index_bytes"`
-	Dead            int       `json:"dead_rows" bun:"-"`
-	VacuumThreshold int       `json:"vacuum_threshold" bun:"-"` // dead rows at which autovacuum begins
-	VacuumedAt      time.Time `json:"vacuumed_at,omitzero" bun:"-"`
-	Indexes         []Index   `json:"indexes" bun:"-"`
+	Name            string    `bun:"name"        json:"name"`
+	Rows            int       `bun:"rows"        json:"rows_estimate"`
+	TableBytes      int64     `bun:"table_bytes" json:"table_bytes"`
+	IndexBytes      int64     `bun:"index_bytes" json:"index_bytes"`
+	Dead            int       `bun:"-"           json:"dead_rows"`
+	VacuumThreshold int       `bun:"-"           json:"vacuum_threshold"` // dead rows at which autovacuum begins
+	VacuumedAt      time.Time `bun:"-"           json:"vacuumed_at,omitzero"`
+	Indexes         []Index   `bun:"-"           json:"indexes"`
 }
 
 // Index is one of a table.
 type Index struct {
-	Table string `json:"-" bun:"table_name"`
-	Name  string `json:"name" bun:"name"`
-	Bytes int64  `json:"bytes" bun:"bytes"`
-	Scans int    `json:"scans" bun:"scans"` // since the statistics were last reset
+	Table string `bun:"table_name" json:"-"`
+	Name  string `bun:"name"       json:"name"`
+	Bytes int64  `bun:"bytes"      json:"bytes"`
+	Scans int    `bun:"scans"      json:"scans"` // since the statistics were last reset
 }
 
 func (t Table) bytes() int64 { return t.TableBytes + t.IndexBytes }

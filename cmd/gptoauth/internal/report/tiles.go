@@ -1,7 +1,7 @@
 package report
 
 import (
-	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,12 +15,15 @@ type tile struct {
 const notRead = "could not be read"
 
 func (r Report) tiles() []tile {
-	tiles := []tile{{Name: "Active sessions", Value: "–", Note: notRead, Href: "living"}}
+	return slices.Concat([]tile{r.livingTile()}, r.trafficTiles(r.Until.Sub(r.Since)), r.alarmTiles())
+}
+
+func (r Report) livingTile() tile {
+	t := tile{Name: "Active sessions", Value: "–", Note: notRead, Href: "living"}
 	if l := r.Living; l != nil {
-		tiles[0].Value, tiles[0].Note = compact(l.Sessions), "now; "+compact(l.ActiveDay)+" used within a day"
+		t.Value, t.Note = compact(l.Sessions), "now; "+compact(l.ActiveDay)+" used within a day"
 	}
-	length := r.Until.Sub(r.Since)
-	return append(append(tiles, r.trafficTiles(length)...), r.alarmTiles()...)
+	return t
 }
 
 func (r Report) trafficTiles(length time.Duration) []tile {
@@ -58,7 +61,7 @@ func (r Report) alarmTiles() []tile {
 		}
 	}
 	if a.Soon > 0 {
-		tiles[0].Note = fmt.Sprintf("%s soon after rotation", compact(a.Soon))
+		tiles[0].Note = compact(a.Soon) + " soon after rotation"
 	}
 	return tiles
 }

@@ -50,8 +50,7 @@ func (r Report) alarmLead() string {
 		parts = append(parts, count(a.Replays, "spent code", "spent codes"))
 	}
 	lead := fmt.Sprintf("%s came back in %s, the latest %s ago", strings.Join(parts, " and "), r.lasting(), span(r.MadeAt.Sub(a.LatestAt)))
-	if len(a.Clients) > 0 && a.total() > 1 && !a.Clients[0].Others {
-		first := a.Clients[0]
+	if first := a.Clients[0]; a.total() > 1 && first.Alarms*2 > a.total() && !first.Others {
 		lead += fmt.Sprintf(". The client of %s of the %s is %s", thousands(first.Alarms), thousands(a.total()), clientName(first.ClientID, false))
 	}
 	return lead + ". Each of these sessions was ended at once; what is left to find out is who was behind it."

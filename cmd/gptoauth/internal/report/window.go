@@ -68,12 +68,12 @@ func (w window) short(i int) string {
 
 // each names the length of a bucket.
 func (w window) each() string {
-	switch w.bucket {
-	case time.Hour:
+	switch {
+	case w.bucket == time.Hour:
 		return "hour"
-	case day:
+	case w.bucket == day:
 		return "day"
-	case 7 * day:
+	case w.bucket > day:
 		return "week"
 	default:
 		return "six hours"

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -66,14 +67,14 @@ func TestAdviceShowsItsCommands(t *testing.T) {
 		"Look for timeouts of proxies":                                             nil,
 	} {
 		var got []string
-		text := ""
+		var text strings.Builder
 		for _, word := range commands(advice) {
-			text += word.Text
+			text.WriteString(word.Text)
 			if word.Command {
 				got = append(got, word.Text)
 			}
 		}
 		require.Equal(t, want, got)
-		require.Equal(t, advice, text)
+		require.Equal(t, advice, text.String())
 	}
 }
