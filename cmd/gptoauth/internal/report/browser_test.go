@@ -51,7 +51,7 @@ func evaluate[T any](ctx context.Context, t *testing.T, script string) T {
 }
 
 // Nothing is wider than a telephone, in a browser the style is allowed by the page's own policy, nothing is fetched, and the
-// dark colours are those of people who want them. With GPTOAUTH_SCREENSHOTS set it takes pictures, for people.
+// dark colours are those of people who want them. Paper shows the tables too. With GPTOAUTH_SCREENSHOTS set it takes pictures, for people.
 func TestBrowserShowsThePageOnEveryScreen(t *testing.T) {
 	t.Parallel()
 	ctx := chromium(t)
@@ -88,6 +88,11 @@ func TestBrowserShowsThePageOnEveryScreen(t *testing.T) {
 		require.LessOrEqual(t, evaluate[int64](ctx, t, `document.documentElement.scrollWidth`), screen.width, "with all tables open")
 		savePicture(ctx, t, "open-"+screen.name)
 	}
+	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+	require.NoError(t, err)
+	require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(800, 1100), chromedp.Navigate("file://"+pages["month"])))
+	require.True(t, evaluate[bool](ctx, t, `[...document.querySelectorAll("details:not([open]) table")].every(t => t.checkVisibility({contentVisibilityAuto: true}) && t.getBoundingClientRect().height > 0)`), "paper shows what is folded")
+	savePicture(ctx, t, "month-print")
 	require.Len(t, grounds, 2, "one ground for each scheme: %v", grounds)
 }
 

@@ -193,6 +193,7 @@ func TestThePageShowsTheFigures(t *testing.T) {
 
 	text := textOf(root)
 	require.Contains(t, text, "Someone should look at this 1 spent refresh token and 1 spent code came back in 30 days, the latest")
+	require.Contains(t, text, " ago; all of them with client_1. Each of these sessions was ended at once")
 	require.Contains(t, text, "Next: gptoauth events list --type token_reuse --since 30d, then gptoauth tokens trace with the session's id")
 	require.Contains(t, text, "More than a day overdue: 2 expired codes.")
 	require.Contains(t, text, "by gptoauth v1.2.3")

@@ -51,9 +51,17 @@ func (r Report) alarmLead() string {
 	}
 	lead := fmt.Sprintf("%s came back in %s, the latest %s ago", strings.Join(parts, " and "), r.lasting(), span(r.MadeAt.Sub(a.LatestAt)))
 	if first := a.Clients[0]; a.total() > 1 && first.Alarms*2 > a.total() && !first.Others {
-		lead += fmt.Sprintf(". The client of %s of the %s is %s", thousands(first.Alarms), thousands(a.total()), clientName(first.ClientID, false))
+		lead += fmt.Sprintf("; %s with %s", share(first.Alarms, a.total()), clientName(first.ClientID, false))
 	}
 	return lead + ". Each of these sessions was ended at once; what is left to find out is who was behind it."
+}
+
+// share words how many of several.
+func share(part, whole int) string {
+	if part == whole {
+		return "all of them"
+	}
+	return thousands(part) + " of these " + thousands(whole)
 }
 
 // calmLead says what was looked at.
