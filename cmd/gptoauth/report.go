@@ -139,7 +139,7 @@ func reportFile(path string) (string, error) {
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return "", fmt.Errorf("--out: %w", err)
 	}
-	file, err := os.Open(path) //nolint:gosec // the path is the user's
+	file, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("--out: %w", err)
 	}

@@ -102,8 +102,14 @@ func TestReportOfAnApplicationRole(t *testing.T) {
 	execIn(t, databaseURL, storySQL)
 	require.Equal(t, exitDone, gptoauth(t, databaseURL, "migrate", "grant", "auth_server").code)
 	type result struct {
-		Activity, Living, Ended, Storage *struct{}
-		Gaps                             []struct{ Figure, Reason string }
+		Activity *struct{} `json:"activity"`
+		Living   *struct{} `json:"living"`
+		Ended    *struct{} `json:"ended"`
+		Storage  *struct{} `json:"storage"`
+		Gaps     []struct {
+			Figure string `json:"figure"`
+			Reason string `json:"reason"`
+		} `json:"gaps"`
 	}
 	as := func(role string) (r result) {
 		u, err := url.Parse(databaseURL)
