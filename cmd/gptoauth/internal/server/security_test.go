@@ -101,9 +101,12 @@ func TestNothingSentBecomesAHeaderOrALineOfTheLog(t *testing.T) {
 	r.Header.Set("User-Agent", "time=2026 level=ERROR msg=forged")
 	r.Header.Set("X-Forwarded-For", "time=2026 level=ERROR msg=forged")
 	h.browser().do(r)
+	r, err := http.NewRequestWithContext(t.Context(), "FORGED"+strings.Repeat("X", 8000), h.url+tokenPath, nil)
+	require.NoError(t, err)
+	h.browser().do(r)
 	for line := range strings.Lines(h.log.String()) {
 		require.True(t, strings.HasPrefix(line, "time="), line)
-		require.NotContains(t, line, "forged")
+		require.NotContains(t, strings.ToLower(line), "forged")
 	}
 }
 
