@@ -63,7 +63,9 @@ func (p IssueParams) check() error {
 // yet: it is born at the exchange, so that an abandoned sign-in leaves nothing behind.
 //
 // Bad params are an [*InputError] and nothing is written; any other error is a [*DatabaseError].
-func (a *AuthCodes) Issue(ctx context.Context, params IssueParams) (IssueResult, error) {
+func (a *AuthCodes) Issue(ctx context.Context, params IssueParams) (_ IssueResult, err error) {
+	ctx, op := a.conn.begin(ctx, "AuthCodes.Issue")
+	defer op.end(&err)
 	if params.TTL == 0 {
 		params.TTL = a.conn.config.CodeTTL
 	}
@@ -91,7 +93,6 @@ func (a *AuthCodes) Issue(ctx context.Context, params IssueParams) (IssueResult,
 		micros(params.TTL).
 		nullable(addressText(params.IPAddress)).
 		eventID(r)
-	const op = "AuthCodes.Issue"
 	expiresAt, err := a.conn.run(ctx, op, call)
 	if err != nil {
 		return IssueResult{}, err
@@ -141,7 +142,9 @@ func (r ExchangeResult) Err() error { return r.Outcome.err(Exchanged) }
 // Each outcome but Unknown, Expired and Ended writes an audit event in the same transaction. The error is an
 // [*InputError] about UserAgent, or a [*DatabaseError]: the code is then as good as it was, unless the Effect is [Unsure]. In
 // that case it may be spent, and exchanging it once more would be a replay; let the client begin anew.
-func (a *AuthCodes) Exchange(ctx context.Context, params ExchangeParams) (ExchangeResult, error) {
+func (a *AuthCodes) Exchange(ctx context.Context, params ExchangeParams) (r ExchangeResult, err error) {
+	ctx, op := a.conn.begin(ctx, "AuthCodes.Exchange")
+	defer op.endWith(&r.Outcome, &err)
 	if err := checkText("ExchangeParams.UserAgent", params.UserAgent, maxUserAgentLen); err != nil {
 		return ExchangeResult{}, err
 	}
@@ -167,12 +170,11 @@ func (a *AuthCodes) Exchange(ctx context.Context, params ExchangeParams) (Exchan
 		optional(params.UserAgent).
 		eventID(code.route)
 
-	const op = "AuthCodes.Exchange"
 	row, err := a.conn.runRow(ctx, op, call)
 	if err != nil {
 		return ExchangeResult{}, err
 	}
-	r := ExchangeResult{Outcome: Outcome(row.text()), Grant: Grant{
+	r = ExchangeResult{Outcome: Outcome(row.text()), Grant: Grant{
 		SessionID:        row.id(),
 		ClerkUserID:      row.text(),
 		Scope:            row.text(),

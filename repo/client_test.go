@@ -22,7 +22,7 @@ import (
 const sessionFields = "01900000-0000-7000-8000-0000000079b0,"
 
 // operations are the calls on the hot path, each with the answer that PostgreSQL gives to it.
-func operations() map[string]operation {
+func operations() map[string]cannedCall {
 	code := newSecret(codePrefix, route{}).text()
 	token := newSecret(tokenPrefix, route{}).text()
 	request := ExchangeParams{
@@ -30,7 +30,7 @@ func operations() map[string]operation {
 		CodeVerifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
 	}
 	const grant = "user_2abcdefghijklmnopqrstuvw,openid,\"\",,\"2026-03-01 12:00:00.123456+00\",\"2027-03-01 12:00:00.123456+00\""
-	return map[string]operation{
+	return map[string]cannedCall{
 		"Exchange": {"(exchanged," + sessionFields + grant + ")", func(ctx context.Context, s *Store) (bool, error) {
 			r, err := s.AuthCodes.Exchange(ctx, request)
 			return r.Outcome == Exchanged, err
@@ -49,15 +49,27 @@ func operations() map[string]operation {
 	}
 }
 
-type operation struct {
+type cannedCall struct {
 	answer string
 	do     func(ctx context.Context, store *Store) (ok bool, err error)
 }
 
-func BenchmarkClient(b *testing.B) {
+func BenchmarkClient(b *testing.B) { benchmarkClient(b, nil) }
+
+// BenchmarkClientObserved has what the store does for an observer, without what the observer does.
+func BenchmarkClientObserved(b *testing.B) { benchmarkClient(b, idleObserver{}) }
+
+type idleObserver struct{}
+
+func (idleObserver) Begin(ctx context.Context, _ string) (context.Context, func(Observation)) {
+	return ctx, func(Observation) {}
+}
+
+func benchmarkClient(b *testing.B, observer Observer) {
+	b.Helper()
 	for name, op := range operations() {
 		b.Run(name, func(b *testing.B) {
-			store := cannedStore(b, op.answer)
+			store := cannedStore(b, op.answer, observer)
 			b.ReportAllocs()
 			for b.Loop() {
 				if ok, err := op.do(b.Context(), store); err != nil || !ok {
@@ -73,22 +85,27 @@ func BenchmarkClient(b *testing.B) {
 func TestAllocations(t *testing.T) {
 	for name, op := range operations() {
 		t.Run(name, func(t *testing.T) {
-			store := cannedStore(t, op.answer)
-			fewest := 1000.0
-			for range 100 {
-				fewest = min(fewest, testing.AllocsPerRun(1, func() {
-					ok, err := op.do(t.Context(), store)
-					require.NoError(t, err)
-					require.True(t, ok)
-				}))
+			allocations := func(observer Observer) float64 {
+				store := cannedStore(t, op.answer, observer)
+				fewest := 1000.0
+				for range 100 {
+					fewest = min(fewest, testing.AllocsPerRun(1, func() {
+						ok, err := op.do(t.Context(), store)
+						require.NoError(t, err)
+						require.True(t, ok)
+					}))
+				}
+				return fewest
 			}
-			require.LessOrEqual(t, fewest, 25.0)
+			unobserved := allocations(nil)
+			require.LessOrEqual(t, unobserved, 25.0)
+			require.LessOrEqual(t, allocations(idleObserver{}), unobserved+1, "with an observer")
 		})
 	}
 }
 
 // cannedStore is a store whose server gives one answer to all calls.
-func cannedStore(tb testing.TB, answer string) *Store {
+func cannedStore(tb testing.TB, answer string, observer Observer) *Store {
 	tb.Helper()
 	conn := &cannedConn{answer: cannedAnswer(answer)}
 	sqlDB := sql.OpenDB(pgdriver.NewConnector(func(c *pgdriver.Config) {
@@ -98,7 +115,7 @@ func cannedStore(tb testing.TB, answer string) *Store {
 	}))
 	tb.Cleanup(func() { _ = sqlDB.Close() })
 	sqlDB.SetMaxOpenConns(1)
-	store, err := New(bun.NewDB(sqlDB, pgdialect.New()), Config{})
+	store, err := New(bun.NewDB(sqlDB, pgdialect.New()), Config{Observer: observer})
 	require.NoError(tb, err)
 	return store
 }

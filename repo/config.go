@@ -58,6 +58,9 @@ type Config struct {
 	// ([Events.Follow], gptoauth events forward), where the event is in any case. It holds up an answer to a client, so it
 	// must return soon; ctx is that of the call. Defaults to none.
 	OnSecurityEvent func(ctx context.Context, event SecurityEvent)
+
+	// Observer, if set, hears of every call, for metrics and traces; see package repootel. Defaults to none.
+	Observer Observer
 }
 
 // withDefaults fills what is zero, turns Off into what the SQL functions take for it (0), and checks the rest.

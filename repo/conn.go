@@ -49,7 +49,7 @@ func (c *conn) newCall(function string) *call {
 }
 
 // run sends a call of a function with one OUT parameter, and returns that as text. The call is spent.
-func (c *conn) run(ctx context.Context, op string, call *call) (string, error) {
+func (c *conn) run(ctx context.Context, op operation, call *call) (string, error) {
 	call.close()
 	err := c.repeat(ctx, op, func(ctx context.Context) error {
 		err := c.send(ctx, call)
@@ -64,7 +64,7 @@ func (c *conn) run(ctx context.Context, op string, call *call) (string, error) {
 }
 
 // runRow sends a call of a function with several OUT parameters. The call is spent.
-func (c *conn) runRow(ctx context.Context, op string, call *call) (row, error) {
+func (c *conn) runRow(ctx context.Context, op operation, call *call) (row, error) {
 	answer, err := c.run(ctx, op, call)
 	if err != nil {
 		return row{}, err
@@ -73,9 +73,9 @@ func (c *conn) runRow(ctx context.Context, op string, call *call) (row, error) {
 }
 
 // done is for the end of an operation that has succeeded, unless its answer is not understood.
-func done(op string, err error) error {
+func done(op operation, err error) error {
 	if err != nil {
-		return &DatabaseError{Op: op, Effect: Unsure, Err: err}
+		return &DatabaseError{Op: op.name, Effect: Unsure, Err: err}
 	}
 	return nil
 }
@@ -129,10 +129,13 @@ func (c *conn) statementTimeout(ctx context.Context) time.Duration {
 
 // repeat calls do until it succeeds, is refused for good, or time is over. Every call can be repeated: its ids, digests
 // and nonces are drawn before the first attempt, so that a later one finds what an earlier one has done.
-func (c *conn) repeat(ctx context.Context, op string, do func(ctx context.Context) error) error {
+func (c *conn) repeat(ctx context.Context, op operation, do func(ctx context.Context) error) error {
 	if !c.owns {
-		if err := do(ctx); err != nil {
-			return &DatabaseError{Op: op, Effect: effectOf(err), Err: err}
+		op.sending()
+		err := do(ctx)
+		op.answered()
+		if err != nil {
+			return &DatabaseError{Op: op.name, Effect: effectOf(err), Err: err}
 		}
 		return nil
 	}
@@ -143,14 +146,16 @@ func (c *conn) repeat(ctx context.Context, op string, do func(ctx context.Contex
 
 	var worst Effect // a call that may have taken effect stays Unsure, whatever its repetition meets
 	for pause := firstPause; ; pause = min(pause*2, maxPause) {
+		op.sending()
 		err := c.attempt(ctx, deadline, do)
+		op.answered()
 		if err == nil {
 			return nil
 		}
 		effect := effectOf(err)
 		worst = max(worst, effect)
 		if effect == Refused || !sleep(ctx, deadline, pause/2+rand.N(pause)) { //nolint:gosec // jitter, not a secret
-			return &DatabaseError{Op: op, Effect: worst, Err: err}
+			return &DatabaseError{Op: op.name, Effect: worst, Err: err}
 		}
 	}
 }

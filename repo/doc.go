@@ -15,7 +15,8 @@
 //   - [Store.Events]: [Events.Append] for events of the host's own, [Events.List] and [Events.All] for the audit trail.
 //
 // [Store.EndUser] offboards a person, [Store.EraseUser] forgets one. [Janitor] deletes what is over. [Config].OnSecurityEvent
-// and [Events.Follow] tell of thefts. A Store is safe for use by many goroutines.
+// and [Events.Follow] tell of thefts. An [Observer] hears of every call; package repootel makes OpenTelemetry's spans and metrics
+// of that. A Store is safe for use by many goroutines.
 //
 // # Sessions and tokens
 //

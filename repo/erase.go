@@ -18,14 +18,15 @@ type ErasedResult struct {
 // As with [Store.EndUser], keep the person from signing in first, and the host from appending events about them. One
 // statement deletes all there is: for a person with hundreds of thousands of rotations raise [Config].StatementTimeout,
 // [PoolConfig].ReadTimeout, and the deadline of ctx or [Config].Timeout. Backups, archives of events and statement logs are the host's.
-func (s *Store) EraseUser(ctx context.Context, clerkUserID string) (ErasedResult, error) {
+func (s *Store) EraseUser(ctx context.Context, clerkUserID string) (_ ErasedResult, err error) {
+	ctx, op := s.conn.begin(ctx, "Store.EraseUser")
+	defer op.end(&err)
 	if err := checkRequired("EraseUser clerkUserID", clerkUserID, maxIDLen); err != nil {
 		return ErasedResult{}, err
 	}
 	call := s.conn.newCall("gpt_erase_user_v1").
 		text(clerkUserID).
 		id(newID(route{})) // the route of the person would lead back to them
-	const op = "Store.EraseUser"
 	row, err := s.conn.runRow(ctx, op, call)
 	if err != nil {
 		return ErasedResult{}, err

@@ -69,6 +69,9 @@ func (e *DatabaseError) Error() string {
 // Unwrap returns the error of the driver.
 func (e *DatabaseError) Unwrap() error { return e.Err }
 
+// SQLState returns the code of PostgreSQL's error (Appendix A of its manual), or "" if the server did not speak.
+func (e *DatabaseError) SQLState() string { return sqlState(e.Err) }
+
 // effectOf says what an error of the driver tells about the effect of the statement.
 func effectOf(err error) Effect {
 	if state := sqlState(err); state != "" {

@@ -61,7 +61,7 @@ func TestRepeatRemembersTheWorst(t *testing.T) {
 	require.NoError(t, err)
 	c := &conn{config: config, owns: true}
 	attempts := 0
-	err = c.repeat(t.Context(), "Op", func(context.Context) error {
+	err = c.repeat(t.Context(), operation{name: "Op"}, func(context.Context) error {
 		if attempts++; attempts == 1 {
 			return io.EOF
 		}
@@ -73,7 +73,7 @@ func TestRepeatRemembersTheWorst(t *testing.T) {
 	require.Greater(t, attempts, 1)
 
 	attempts = 0
-	err = c.repeat(t.Context(), "Op", func(context.Context) error {
+	err = c.repeat(t.Context(), operation{name: "Op"}, func(context.Context) error {
 		attempts++
 		return &pgconn.PgError{Code: "23505"}
 	})
@@ -83,13 +83,13 @@ func TestRepeatRemembersTheWorst(t *testing.T) {
 
 	attempts = 0
 	c.owns = false
-	err = c.repeat(t.Context(), "Op", func(context.Context) error {
+	err = c.repeat(t.Context(), operation{name: "Op"}, func(context.Context) error {
 		attempts++
 		return io.EOF
 	})
 	require.Error(t, err)
 	require.Equal(t, 1, attempts, "nothing is repeated inside a caller's transaction")
-	require.NoError(t, c.repeat(t.Context(), "Op", func(context.Context) error { return nil }))
+	require.NoError(t, c.repeat(t.Context(), operation{name: "Op"}, func(context.Context) error { return nil }))
 
 	require.ErrorIs(t, err, io.EOF, "the driver's error stays in reach")
 }

@@ -94,7 +94,9 @@ func (p AppendParams) withID() AppendParams {
 // database's. A [Recorder] takes more of them, and collects.
 //
 // Bad params, or a type that the store itself writes, are an [*InputError]; any other error is a [*DatabaseError].
-func (e *Events) Append(ctx context.Context, events ...AppendParams) error {
+func (e *Events) Append(ctx context.Context, events ...AppendParams) (err error) {
+	ctx, op := e.conn.begin(ctx, "Events.Append")
+	defer op.end(&err)
 	if len(events) == 0 {
 		return nil
 	}
@@ -109,11 +111,11 @@ func (e *Events) Append(ctx context.Context, events ...AppendParams) error {
 		rows[i] = event.withID()
 	}
 
-	return e.conn.appendEvents(ctx, "Events.Append", rows)
+	return e.conn.appendEvents(ctx, op, rows)
 }
 
 // appendEvents writes events that are checked and have ids.
-func (c *conn) appendEvents(ctx context.Context, op string, events []AppendParams) error {
+func (c *conn) appendEvents(ctx context.Context, op operation, events []AppendParams) error {
 	n := len(events)
 	call := c.newCall("gpt_append_events_v1").
 		array("uuid[]", n, func(b []byte, i int) []byte { return appendID(b, events[i].ID) }).
@@ -123,8 +125,11 @@ func (c *conn) appendEvents(ctx context.Context, op string, events []AppendParam
 		array("uuid[]", n, func(b []byte, i int) []byte { return appendOptionalID(b, events[i].SessionID) }).
 		array("jsonb[]", n, func(b []byte, i int) []byte { return appendElement(b, optional(string(events[i].Metadata))) }).
 		array("text[]", n, func(b []byte, i int) []byte { return appendElement(b, addressText(events[i].IPAddress)) })
-	_, err := c.run(ctx, op, call)
-	return err
+	if _, err := c.run(ctx, op, call); err != nil {
+		return err
+	}
+	op.wrote(n)
+	return nil
 }
 
 // EventListParams filters the audit trail. A zero field filters nothing.
@@ -151,7 +156,9 @@ type EventPage struct {
 // type that is rare, as alarms are, all there are of it. The other filters have no index: they walk back through time past
 // every event that does not match, so give them a Since. Bad params are an [*InputError]; any other error is a
 // [*DatabaseError].
-func (e *Events) List(ctx context.Context, params EventListParams) (EventPage, error) {
+func (e *Events) List(ctx context.Context, params EventListParams) (_ EventPage, err error) {
+	ctx, op := e.conn.begin(ctx, "Events.List")
+	defer op.end(&err)
 	limit, err := pageLimit("EventListParams.Limit", params.Limit)
 	if err != nil {
 		return EventPage{}, err
@@ -167,7 +174,7 @@ func (e *Events) List(ctx context.Context, params EventListParams) (EventPage, e
 	}
 
 	var page EventPage
-	err = e.conn.repeat(ctx, "Events.List", func(ctx context.Context) error {
+	err = e.conn.repeat(ctx, op, func(ctx context.Context) error {
 		page.Events = nil
 		query := params.where(e.conn.db.NewSelect().Model(&page.Events))
 		if params.Cursor != "" {

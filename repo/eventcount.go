@@ -77,7 +77,9 @@ type EventCount struct {
 // Count counts events: the most frequent value first, then what stands for all others, each by time. It reads every event
 // that the filter lets through, so give it a Since, a person or a session: a few seconds for a million events. Bad params
 // are an [*InputError]; any other error is a [*DatabaseError].
-func (e *Events) Count(ctx context.Context, params EventCountParams) ([]EventCount, error) {
+func (e *Events) Count(ctx context.Context, params EventCountParams) (_ []EventCount, err error) {
+	ctx, op := e.conn.begin(ctx, "Events.Count")
+	defer op.end(&err)
 	if err := params.check(); err != nil {
 		return nil, err
 	}
@@ -85,7 +87,7 @@ func (e *Events) Count(ctx context.Context, params EventCountParams) ([]EventCou
 		params.Top = defaultTop
 	}
 	var counts []EventCount
-	err := e.conn.repeat(ctx, "Events.Count", func(ctx context.Context) error {
+	err = e.conn.repeat(ctx, op, func(ctx context.Context) error {
 		counts = nil
 		// counted AS (a count a value and bucket, beside the value's total), ranked AS (the same, beside the value's rank)
 		return e.conn.db.NewSelect().

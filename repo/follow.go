@@ -152,16 +152,20 @@ func (f *follower) pass(ctx context.Context, give func(Event) bool) error {
 
 // now is the time by the database's clock, before anything is read: what is committed by then is seen.
 func (f *follower) now(ctx context.Context) (now time.Time, err error) {
-	err = f.events.conn.repeat(ctx, "Events.Follow", func(ctx context.Context) error {
+	ctx, op := f.events.conn.begin(ctx, "Events.Follow")
+	defer op.end(&err)
+	err = f.events.conn.repeat(ctx, op, func(ctx context.Context) error {
 		return f.events.conn.db.QueryRowContext(ctx, "SELECT statement_timestamp()").Scan(&now)
 	})
 	return now, err
 }
 
 func (f *follower) read(ctx context.Context, after position) (page []Event, err error) {
+	ctx, op := f.events.conn.begin(ctx, "Events.Follow")
+	defer op.end(&err)
 	filter := f.params.Filter
 	filter.Since = time.Time{} // after is never before it
-	err = f.events.conn.repeat(ctx, "Events.Follow", func(ctx context.Context) error {
+	err = f.events.conn.repeat(ctx, op, func(ctx context.Context) error {
 		page = nil
 		return filter.where(f.events.conn.db.NewSelect().Model(&page)).
 			Where("(e.created_at, e.id) > (?, ?)", after.at, after.id). // the zero id is before all

@@ -36,8 +36,10 @@ func NewJanitor(db *bun.DB, config JanitorConfig) (*Janitor, error) {
 
 // Count says what a purge would delete or clear now, and changes nothing. It reads whole tables, in one statement, for which the
 // ReadTimeout of a server's pool may be too short; so does Check.
-func (j *Janitor) Count(ctx context.Context) (PurgeCounts, error) {
-	var c PurgeCounts
+func (j *Janitor) Count(ctx context.Context) (c PurgeCounts, err error) {
+	ctx, op := begin(ctx, j.config.Observer, "Janitor.Count")
+	defer op.end(&err)
+	op.sending()
 	row := j.db.QueryRowContext(ctx, countPurgeableSQL, struct {
 		CodesUs    int64 `bun:"codes_us"`
 		SessionsUs int64 `bun:"sessions_us"`
@@ -48,8 +50,10 @@ func (j *Janitor) Count(ctx context.Context) (PurgeCounts, error) {
 		retentionMicros(j.config.Codes), retentionMicros(j.config.Sessions), retentionMicros(j.config.Rotated),
 		retentionMicros(j.config.Events), maxGrace.Microseconds(),
 	})
-	if err := row.Scan(&c.Codes, &c.Sessions, &c.Tokens, &c.Nonces, &c.Events); err != nil {
-		return PurgeCounts{}, &DatabaseError{Op: "Janitor.Count", Effect: effectOf(err), Err: err}
+	err = row.Scan(&c.Codes, &c.Sessions, &c.Tokens, &c.Nonces, &c.Events)
+	op.answered()
+	if err != nil {
+		return PurgeCounts{}, &DatabaseError{Op: op.name, Effect: effectOf(err), Err: err}
 	}
 	return c, nil
 }
@@ -71,10 +75,14 @@ type Orphans struct {
 // Check looks for what foreign keys and the functions make impossible: tokens without their session, sessions without their
 // current token, and the like. None is the answer unless someone wrote the tables by hand, or dropped a constraint. It reads
 // whole tables, in one statement, and changes nothing.
-func (j *Janitor) Check(ctx context.Context) ([]Orphans, error) {
-	var found []Orphans
-	if err := j.db.NewRaw(checkOrphansSQL).Scan(ctx, &found); err != nil {
-		return nil, &DatabaseError{Op: "Janitor.Check", Effect: effectOf(err), Err: err}
+func (j *Janitor) Check(ctx context.Context) (found []Orphans, err error) {
+	ctx, op := begin(ctx, j.config.Observer, "Janitor.Check")
+	defer op.end(&err)
+	op.sending()
+	err = j.db.NewRaw(checkOrphansSQL).Scan(ctx, &found)
+	op.answered()
+	if err != nil {
+		return nil, &DatabaseError{Op: op.name, Effect: effectOf(err), Err: err}
 	}
 	return found, nil
 }
@@ -109,10 +117,14 @@ func (j *Janitor) Run(ctx context.Context) error {
 	}
 }
 
-func (j *Janitor) purge(ctx context.Context, patient bool) (PurgeResult, error) {
+func (j *Janitor) purge(ctx context.Context, patient bool) (_ PurgeResult, err error) {
+	ctx, op := begin(ctx, j.config.Observer, "Janitor.Purge")
+	defer op.end(&err)
+	op.sending()
 	p := &purge{janitor: j, patient: patient}
 	started := time.Now()
-	err := p.all(ctx)
+	err = p.all(ctx)
+	op.answered()
 	p.result.Took = time.Since(started)
 	if err != nil {
 		return p.result, fmt.Errorf("repo: Janitor.Purge: %w", err)

@@ -113,10 +113,24 @@ func (p *purge) pause(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// batch tries until it succeeds, or has failed a number of times: smaller, since it may have taken too long. A batch whose
-// answer was lost finds less to do, so that what it deleted is not counted.
 func (p *purge) batch(ctx context.Context, s step, args *batchArgs) (batchResult, error) {
+	ctx, op := begin(ctx, p.janitor.config.Observer, "Janitor.Batch")
+	var failure error // that another janitor is at work is none
+	defer op.end(&failure)
+	result, err := p.repeat(ctx, op, s, args)
+	op.answered()
+	op.purged(s.name, result.PurgeCounts)
+	if !errors.Is(err, errBusy) {
+		failure = err
+	}
+	return result, err
+}
+
+// repeat tries until it succeeds, or has failed a number of times: smaller, since it may have taken too long. A batch whose
+// answer was lost finds less to do, so that what it deleted is not counted.
+func (p *purge) repeat(ctx context.Context, op operation, s step, args *batchArgs) (batchResult, error) {
 	failed := 0
+	op.sending()
 	for {
 		result, err := p.attempt(ctx, s, *args)
 		if err == nil {
@@ -135,6 +149,7 @@ func (p *purge) batch(ctx context.Context, s step, args *batchArgs) (batchResult
 			if failed++; effect == Refused || failed == batchTries {
 				return batchResult{}, &DatabaseError{Op: s.name, Effect: effect, Err: err}
 			}
+			op.sending()
 			args.Limit = min(args.Limit, max(args.Limit/2, minBatch))
 			pause *= time.Duration(failed)
 		}

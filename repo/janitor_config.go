@@ -60,6 +60,9 @@ type JanitorConfig struct {
 
 	// OnPurge, if set, is called by [Janitor.Run] after each purge, for logs and metrics.
 	OnPurge func(PurgeResult, error)
+
+	// Observer, if set, hears of every call, purge and batch, for metrics and traces; see package repootel. Defaults to none.
+	Observer Observer
 }
 
 // Archive is where deleted events go. An *os.File is one.

@@ -50,7 +50,7 @@ func (r *Recorder) collect(batch []AppendParams) []AppendParams {
 // the event that is to blame is alone.
 func (r *Recorder) write(ctx context.Context, batch []AppendParams) {
 	for ctx.Err() == nil {
-		err := r.conn.appendEvents(ctx, "Recorder", batch)
+		err := r.send(ctx, batch)
 		switch {
 		case err == nil:
 			r.settle(len(batch), 0)
@@ -72,6 +72,12 @@ func (r *Recorder) write(ctx context.Context, batch []AppendParams) {
 			return
 		}
 	}
+}
+
+func (r *Recorder) send(ctx context.Context, batch []AppendParams) (err error) {
+	ctx, op := r.conn.begin(ctx, "Recorder")
+	defer op.end(&err)
+	return r.conn.appendEvents(ctx, op, batch)
 }
 
 func (r *Recorder) report(err error, lost ...AppendParams) {

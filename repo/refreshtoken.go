@@ -62,7 +62,9 @@ func (r RotateResult) Err() error { return r.Outcome.err(Rotated, Retried) }
 //
 // Each outcome but Unknown, Expired and Ended writes an audit event in the same transaction. An error is a
 // [*DatabaseError]: the client may send the same token again.
-func (t *RefreshTokens) Rotate(ctx context.Context, params RotateParams) (RotateResult, error) {
+func (t *RefreshTokens) Rotate(ctx context.Context, params RotateParams) (r RotateResult, err error) {
+	ctx, op := t.conn.begin(ctx, "RefreshTokens.Rotate")
+	defer op.endWith(&r.Outcome, &err)
 	presented, ok := parseSecret(tokenPrefix, params.RefreshToken)
 	if !ok {
 		return RotateResult{Outcome: Unknown}, nil
@@ -84,12 +86,11 @@ func (t *RefreshTokens) Rotate(ctx context.Context, params RotateParams) (Rotate
 		nullable(addressText(params.IPAddress)).
 		eventID(presented.route)
 
-	const op = "RefreshTokens.Rotate"
 	row, err := t.conn.runRow(ctx, op, call)
 	if err != nil {
 		return RotateResult{}, err
 	}
-	r := RotateResult{Outcome: Outcome(row.text()), Grant: Grant{
+	r = RotateResult{Outcome: Outcome(row.text()), Grant: Grant{
 		SessionID:        row.id(),
 		RefreshTokenID:   row.id(),
 		ClerkUserID:      row.text(),
@@ -141,7 +142,9 @@ func (r RevokeResult) Err() error { return r.Outcome.err(Revoked, Unknown, Ended
 // transaction and one round trip (RFC 7009 2.1). A token of another client is a [Mismatch], and nothing changes.
 //
 // An error is a [*DatabaseError].
-func (t *RefreshTokens) Revoke(ctx context.Context, params RevokeParams) (RevokeResult, error) {
+func (t *RefreshTokens) Revoke(ctx context.Context, params RevokeParams) (r RevokeResult, err error) {
+	ctx, op := t.conn.begin(ctx, "RefreshTokens.Revoke")
+	defer op.endWith(&r.Outcome, &err)
 	presented, ok := parseSecret(tokenPrefix, params.RefreshToken)
 	if !ok {
 		return RevokeResult{Outcome: Unknown}, nil
@@ -151,12 +154,11 @@ func (t *RefreshTokens) Revoke(ctx context.Context, params RevokeParams) (Revoke
 		text(presentedText(params.ClientID, maxClientIDLen)).
 		nullable(addressText(params.IPAddress)).
 		eventID(presented.route)
-	const op = "RefreshTokens.Revoke"
 	row, err := t.conn.runRow(ctx, op, call)
 	if err != nil {
 		return RevokeResult{}, err
 	}
-	r := RevokeResult{Outcome: Outcome(row.text()), SessionID: row.id(), ClerkUserID: row.text()}
+	r = RevokeResult{Outcome: Outcome(row.text()), SessionID: row.id(), ClerkUserID: row.text()}
 	return r, done(op, row.end())
 }
 
@@ -172,13 +174,15 @@ type LookupResult struct {
 // Lookup reads a refresh token and its session and changes nothing (RFC 7662). Who may ask is the host's to decide; to
 // anyone but the token's own client an inactive answer is all that should be told. A token that is malformed or unknown
 // is not active. An error is a [*DatabaseError].
-func (t *RefreshTokens) Lookup(ctx context.Context, token string) (LookupResult, error) {
+func (t *RefreshTokens) Lookup(ctx context.Context, token string) (_ LookupResult, err error) {
+	ctx, op := t.conn.begin(ctx, "RefreshTokens.Lookup")
+	defer op.end(&err)
 	if _, ok := parseSecret(tokenPrefix, token); !ok {
 		return LookupResult{}, nil
 	}
 
 	var found []lookupRow
-	err := t.conn.repeat(ctx, "RefreshTokens.Lookup", func(ctx context.Context) error {
+	err = t.conn.repeat(ctx, op, func(ctx context.Context) error {
 		found = nil
 		return t.conn.db.NewSelect().Model(&found).
 			ColumnExpr("t.id AS token_id, t.session_id AS token_session_id, t.clerk_user_id AS token_clerk_user_id").
@@ -224,7 +228,9 @@ type FamilyPage struct {
 // Family lists the generations of a session's refresh token, oldest first, a page at a time. It goes by their ids, in which the
 // application's clock has its place: where those of several machines disagree, RotatedTo says which follows which. A session that
 // does not exist has none. Bad params are an [*InputError]; any other error is a [*DatabaseError].
-func (t *RefreshTokens) Family(ctx context.Context, params FamilyParams) (FamilyPage, error) {
+func (t *RefreshTokens) Family(ctx context.Context, params FamilyParams) (_ FamilyPage, err error) {
+	ctx, op := t.conn.begin(ctx, "RefreshTokens.Family")
+	defer op.end(&err)
 	limit, err := pageLimit("FamilyParams.Limit", params.Limit)
 	if err != nil {
 		return FamilyPage{}, err
@@ -237,7 +243,7 @@ func (t *RefreshTokens) Family(ctx context.Context, params FamilyParams) (Family
 	}
 
 	var page FamilyPage
-	err = t.conn.repeat(ctx, "RefreshTokens.Family", func(ctx context.Context) error {
+	err = t.conn.repeat(ctx, op, func(ctx context.Context) error {
 		page.Tokens = nil
 		return t.conn.db.NewSelect().Model(&page.Tokens).
 			Where("t.session_id = ?", params.SessionID).

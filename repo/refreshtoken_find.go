@@ -10,9 +10,11 @@ import (
 
 // Get reads one generation of a refresh token by its id, dead or alive. [ErrNotFound] if there is none with this id; any
 // other error is a [*DatabaseError].
-func (t *RefreshTokens) Get(ctx context.Context, id uuid.UUID) (RefreshToken, error) {
+func (t *RefreshTokens) Get(ctx context.Context, id uuid.UUID) (_ RefreshToken, err error) {
+	ctx, op := t.conn.begin(ctx, "RefreshTokens.Get")
+	defer op.end(&err)
 	var found []RefreshToken
-	err := t.conn.repeat(ctx, "RefreshTokens.Get", func(ctx context.Context) error {
+	err = t.conn.repeat(ctx, op, func(ctx context.Context) error {
 		found = nil
 		return t.conn.db.NewSelect().Model(&found).Where("t.id = ?", id).Scan(ctx)
 	})
@@ -37,7 +39,9 @@ var hashPrefixPattern = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
 // Find lists the tokens whose stored digest begins with a prefix, as it may stand in a ticket or in a log of statements,
 // ordered by digest. It is for people who look into something: a client's token is for [RefreshTokens.Lookup]. Bad params
 // are an [*InputError]; any other error is a [*DatabaseError].
-func (t *RefreshTokens) Find(ctx context.Context, params TokenFindParams) ([]RefreshToken, error) {
+func (t *RefreshTokens) Find(ctx context.Context, params TokenFindParams) (_ []RefreshToken, err error) {
+	ctx, op := t.conn.begin(ctx, "RefreshTokens.Find")
+	defer op.end(&err)
 	limit, err := pageLimit("TokenFindParams.Limit", params.Limit)
 	if err != nil {
 		return nil, err
@@ -46,7 +50,7 @@ func (t *RefreshTokens) Find(ctx context.Context, params TokenFindParams) ([]Ref
 		return nil, &InputError{"TokenFindParams.HashPrefix", "must be 4 to 64 lower-case hex digits"}
 	}
 	var found []RefreshToken
-	err = t.conn.repeat(ctx, "RefreshTokens.Find", func(ctx context.Context) error {
+	err = t.conn.repeat(ctx, op, func(ctx context.Context) error {
 		found = nil
 		column, err := t.hashColumn(ctx)
 		if err != nil {

@@ -57,9 +57,11 @@ func (s *Sessions) selectInto(model any) *bun.SelectQuery {
 }
 
 // Get reads a session, alive or not. [ErrNotFound] if there is none with this id; any other error is a [*DatabaseError].
-func (s *Sessions) Get(ctx context.Context, id uuid.UUID) (Session, error) {
+func (s *Sessions) Get(ctx context.Context, id uuid.UUID) (_ Session, err error) {
+	ctx, op := s.conn.begin(ctx, "Sessions.Get")
+	defer op.end(&err)
 	var found []Session
-	err := s.conn.repeat(ctx, "Sessions.Get", func(ctx context.Context) error {
+	err = s.conn.repeat(ctx, op, func(ctx context.Context) error {
 		found = nil
 		return s.selectInto(&found).Where("s.id = ?", id).Scan(ctx)
 	})
@@ -76,9 +78,11 @@ func (s *Sessions) Get(ctx context.Context, id uuid.UUID) (Session, error) {
 // Active says whether a session is alive now: not ended, before its absolute end, its current token unexpired. It is the
 // question to ask, with the sid of an access token, where revocation must work at once (RFC 7009 2.1). A session that
 // does not exist is not alive. An error is a [*DatabaseError].
-func (s *Sessions) Active(ctx context.Context, id uuid.UUID) (bool, error) {
+func (s *Sessions) Active(ctx context.Context, id uuid.UUID) (_ bool, err error) {
+	ctx, op := s.conn.begin(ctx, "Sessions.Active")
+	defer op.end(&err)
 	var alive []bool
-	err := s.conn.repeat(ctx, "Sessions.Active", func(ctx context.Context) error {
+	err = s.conn.repeat(ctx, op, func(ctx context.Context) error {
 		alive = nil
 		return s.conn.db.NewSelect().Model((*Session)(nil)).ColumnExpr(aliveExpr).Join(joinCurrentToken).
 			Where("s.id = ?", id).Scan(ctx, &alive)
@@ -148,7 +152,9 @@ type SessionPage struct {
 // List reads sessions, alive or not, newest first, a page at a time. Those of a person are read by an index. For
 // everyone it walks over all sessions by id, which begins with a time unless the row is older than gptoauth, and a filter that few of
 // them pass makes it walk far: give its store time for it. Bad params are an [*InputError]; any other error is a [*DatabaseError].
-func (s *Sessions) List(ctx context.Context, params SessionListParams) (SessionPage, error) {
+func (s *Sessions) List(ctx context.Context, params SessionListParams) (_ SessionPage, err error) {
+	ctx, op := s.conn.begin(ctx, "Sessions.List")
+	defer op.end(&err)
 	limit, err := pageLimit("SessionListParams.Limit", params.Limit)
 	if err != nil {
 		return SessionPage{}, err
@@ -164,7 +170,7 @@ func (s *Sessions) List(ctx context.Context, params SessionListParams) (SessionP
 	}
 
 	var page SessionPage
-	err = s.conn.repeat(ctx, "Sessions.List", func(ctx context.Context) error {
+	err = s.conn.repeat(ctx, op, func(ctx context.Context) error {
 		page.Sessions = nil
 		return params.page(s.selectInto(&page.Sessions), after, limit).Scan(ctx)
 	})
@@ -183,8 +189,10 @@ func (s *Sessions) List(ctx context.Context, params SessionListParams) (SessionP
 // most once in Config.TouchInterval, and then a heap-only tuple: no index is touched. It writes no event. An error is a
 // [*DatabaseError].
 func (s *Sessions) Touch(ctx context.Context, id uuid.UUID) (alive bool, err error) {
+	ctx, op := s.conn.begin(ctx, "Sessions.Touch")
+	defer op.end(&err)
 	call := s.conn.newCall("gpt_touch_session_v1").id(id).micros(s.conn.config.TouchInterval)
-	answer, err := s.conn.run(ctx, "Sessions.Touch", call)
+	answer, err := s.conn.run(ctx, op, call)
 	return answer == sqlTrue, err
 }
 
@@ -194,13 +202,14 @@ func (s *Sessions) Touch(ctx context.Context, id uuid.UUID) (alive bool, err err
 //
 // Too many sessions are an [*InputError]; any other error is a [*DatabaseError].
 func (s *Sessions) TouchAll(ctx context.Context, ids ...uuid.UUID) (alive []uuid.UUID, err error) {
+	ctx, op := s.conn.begin(ctx, "Sessions.TouchAll")
+	defer op.end(&err)
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	if len(ids) > maxBatch {
 		return nil, &InputError{"TouchAll ids", "must be at most 1,000 a call"}
 	}
-	const op = "Sessions.TouchAll"
 	call := s.conn.newCall("gpt_touch_sessions_v1").
 		array("uuid[]", len(ids), func(b []byte, i int) []byte { return appendID(b, ids[i]) }).
 		micros(s.conn.config.TouchInterval)
@@ -224,7 +233,9 @@ type EndParams struct {
 // exist is as good as ended: the result then counts none.
 //
 // Bad params are an [*InputError]; any other error is a [*DatabaseError].
-func (s *Sessions) End(ctx context.Context, params EndParams) (EndedResult, error) {
+func (s *Sessions) End(ctx context.Context, params EndParams) (_ EndedResult, err error) {
+	ctx, op := s.conn.begin(ctx, "Sessions.End")
+	defer op.end(&err)
 	if err := checkRequired("EndParams.Reason", params.Reason, maxReasonLen); err != nil {
 		return EndedResult{}, err
 	}
@@ -233,7 +244,7 @@ func (s *Sessions) End(ctx context.Context, params EndParams) (EndedResult, erro
 		text(params.Reason).
 		nullable(addressText(params.IPAddress)).
 		eventID(routeOfID(params.SessionID))
-	ended, err := s.conn.run(ctx, "Sessions.End", call)
+	ended, err := s.conn.run(ctx, op, call)
 	if err != nil || ended != sqlTrue {
 		return EndedResult{}, err
 	}
@@ -254,7 +265,9 @@ type EndAllParams struct {
 // too late. One session_end event is written a session.
 //
 // Bad params are an [*InputError]; any other error is a [*DatabaseError].
-func (s *Sessions) EndAll(ctx context.Context, params EndAllParams) (EndedResult, error) {
+func (s *Sessions) EndAll(ctx context.Context, params EndAllParams) (_ EndedResult, err error) {
+	ctx, op := s.conn.begin(ctx, "Sessions.EndAll")
+	defer op.end(&err)
 	if err := firstError(
 		checkRequired("EndAllParams.ClerkUserID", params.ClerkUserID, maxIDLen),
 		checkText("EndAllParams.ClientID", params.ClientID, maxClientIDLen),
@@ -268,5 +281,5 @@ func (s *Sessions) EndAll(ctx context.Context, params EndAllParams) (EndedResult
 		optionalID(params.Except).
 		text(params.Reason).
 		nullable(addressText(params.IPAddress))
-	return s.conn.runEnding(ctx, "Sessions.EndAll", call)
+	return s.conn.runEnding(ctx, op, call)
 }

@@ -60,11 +60,13 @@ func (s *Store) With(tx bun.Tx) *Store {
 // InTx runs fn in a READ COMMITTED transaction of its own, or in a savepoint if s is part of a transaction already, and
 // commits if fn returns nil. An error of COMMIT is a [*DatabaseError], Unsure. fn runs once: it is not repeated after a
 // lost connection.
-func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, store *Store, tx bun.Tx) error) error {
-	const op = "Store.InTx"
+func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, store *Store, tx bun.Tx) error) (err error) {
+	ctx, op := s.conn.begin(ctx, "Store.InTx")
+	defer op.end(&err)
 	committing := false
 	found := &alarms{}
-	err := s.conn.db.RunInTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, func(ctx context.Context, tx bun.Tx) error {
+	op.sending()
+	err = s.conn.db.RunInTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, func(ctx context.Context, tx bun.Tx) error {
 		store := s.With(tx)
 		store.conn.alarms = found
 		if err := fn(ctx, store, tx); err != nil {
@@ -73,15 +75,16 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, store *St
 		// COMMIT of an aborted transaction rolls back and is not an error to the driver. This is one.
 		switch _, err := tx.ExecContext(ctx, "SELECT 1"); {
 		case sqlState(err) == "25P02": // in_failed_sql_transaction
-			return fmt.Errorf("repo: %s: an error inside the transaction was swallowed: %w", op, err)
+			return fmt.Errorf("repo: %s: an error inside the transaction was swallowed: %w", op.name, err)
 		case err != nil: // COMMIT was never sent
-			return &DatabaseError{Op: op, Effect: NotDone, Err: err}
+			return &DatabaseError{Op: op.name, Effect: NotDone, Err: err}
 		}
 		committing = true
 		return nil
 	})
+	op.answered()
 	if err != nil && committing {
-		return &DatabaseError{Op: op, Effect: Unsure, Err: err}
+		return &DatabaseError{Op: op.name, Effect: Unsure, Err: err}
 	}
 	if err == nil {
 		s.conn.alertCommitted(ctx, found)
@@ -97,7 +100,7 @@ type EndedResult struct {
 }
 
 // runEnding sends a call of a function that counts what it ends.
-func (c *conn) runEnding(ctx context.Context, op string, call *call) (EndedResult, error) {
+func (c *conn) runEnding(ctx context.Context, op operation, call *call) (EndedResult, error) {
 	row, err := c.runRow(ctx, op, call)
 	if err != nil {
 		return EndedResult{}, err
@@ -111,7 +114,9 @@ func (c *conn) runEnding(ctx context.Context, op string, call *call) (EndedResul
 //
 // A sign-in that is in flight can survive it, because its code is issued afterwards: keep the person from signing in first
 // (Clerk: ban or delete the user), then call EndUser.
-func (s *Store) EndUser(ctx context.Context, clerkUserID, reason string) (EndedResult, error) {
+func (s *Store) EndUser(ctx context.Context, clerkUserID, reason string) (_ EndedResult, err error) {
+	ctx, op := s.conn.begin(ctx, "Store.EndUser")
+	defer op.end(&err)
 	if err := firstError(
 		checkRequired("EndUser clerkUserID", clerkUserID, maxIDLen),
 		checkRequired("EndUser reason", reason, maxReasonLen),
@@ -122,5 +127,5 @@ func (s *Store) EndUser(ctx context.Context, clerkUserID, reason string) (EndedR
 		text(clerkUserID).
 		text(reason).
 		eventID(routeOf(clerkUserID))
-	return s.conn.runEnding(ctx, "Store.EndUser", call)
+	return s.conn.runEnding(ctx, op, call)
 }
