@@ -58,6 +58,27 @@ func TestImportsStaySmall(t *testing.T) {
 	}
 }
 
+// TestOpenTelemetryIsForThoseWhoAskForIt: what the driver imports of its API is all that a host links in without repootel, and
+// repootel itself leaves the SDK and the global providers to the host.
+func TestOpenTelemetryIsForThoseWhoAskForIt(t *testing.T) {
+	t.Parallel()
+	const otel = "go.opentelemetry.io/"
+	driver := dependencies(t, "github.com/uptrace/bun/driver/pgdriver")
+	for _, pkg := range []string{"repo", "migrations"} {
+		for dep := range dependencies(t, modulePath+"/"+pkg) {
+			if strings.HasPrefix(dep, otel) {
+				require.Contains(t, driver, dep, "%s has come to import it", pkg)
+			}
+		}
+	}
+	adapter := dependencies(t, modulePath+"/repo/repootel")
+	require.NotContains(t, adapter, otel+"otel", "whose functions are the global state")
+	for dep, module := range adapter {
+		require.NotContains(t, module, otel+"otel/sdk", "%s", dep)
+		require.NotContains(t, module, otel+"contrib", "%s", dep)
+	}
+}
+
 // dependencies maps what a package imports, directly or not, to the modules that it comes from.
 func dependencies(t *testing.T, pkg string) map[string]string {
 	t.Helper()
