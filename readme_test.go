@@ -26,7 +26,7 @@ const modulePath = "github.com/gptoauth/gptoauth"
 // TestReadmeGoIsChecked: each block of Go stands in a test file below repo, which compiles, and whose examples run.
 func TestReadmeGoIsChecked(t *testing.T) {
 	t.Parallel()
-	examples := readAll(t, "repo/example*_test.go")
+	examples := readAll(t, "repo/example*_test.go") + readAll(t, "repo/*/example*_test.go")
 	blocks := fenced(t, "README.md", "go")
 	require.NotEmpty(t, blocks)
 	for _, block := range blocks {

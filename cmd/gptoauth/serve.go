@@ -126,11 +126,7 @@ func (a *app) newServer(ctx context.Context, db *bun.DB, config server.Config, d
 	if err != nil {
 		return nil, stop, err
 	}
-	traced := db
-	if tracer != nil {
-		traced = db.WithQueryHook(newQueryHook(tracer))
-	}
-	store, err := repo.New(traced, repo.Config{})
+	store, err := newTracedStore(db, tracer) //nolint:contextcheck // its instruments are not those of a request
 	if err != nil {
 		return nil, stop, err
 	}

@@ -13,6 +13,9 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gptoauth/gptoauth/repo"
+	"github.com/gptoauth/gptoauth/repo/repootel"
 )
 
 // newTracer sends traces where the standard variables of OpenTelemetry say; nil if they say nothing. Call stop in any case.
@@ -36,6 +39,18 @@ func (a *app) newTracer(ctx context.Context) (tracer trace.TracerProvider, stop 
 			a.progressf("sending the last traces: %v", err)
 		}
 	}, nil
+}
+
+// newTracedStore has a span for each call of the store and, below that, for each query. A nil tracer traces nothing.
+func newTracedStore(db *bun.DB, tracer trace.TracerProvider) (*repo.Store, error) {
+	if tracer == nil {
+		return repo.New(db, repo.Config{})
+	}
+	observer, err := repootel.New(repootel.Config{TracerProvider: tracer})
+	if err != nil {
+		return nil, err
+	}
+	return repo.New(db.WithQueryHook(newQueryHook(tracer)), repo.Config{Observer: observer})
 }
 
 // queryHook traces queries by bunotel, without what is in them: the calls of our functions are written as text, and digests,
