@@ -321,7 +321,7 @@ func TestRecorderLeavesNoGoroutine(t *testing.T) { //nolint:paralleltest // see 
 	t.Run("WhenAllIsWritten", func(t *testing.T) {
 		recorder := newRecorder(t, store, repo.RecorderConfig{Writers: 3})
 		require.NoError(t, recorder.Record(t.Context(), jobSearch(0)))
-		require.True(t, stackHas("repo.(*Recorder)"), "else the look for goroutines sees none")
+		require.Eventually(t, func() bool { return stackHas("repo.(*Recorder)") }, time.Minute, time.Millisecond, "else the look for goroutines sees none")
 		require.NoError(t, recorder.Close(t.Context()))
 		require.Eventually(t, func() bool { return !stackHas("repo.(*Recorder)") }, time.Minute, time.Millisecond)
 	})
