@@ -17,9 +17,8 @@ const checkTimeout = 20 * time.Second
 
 func (h *history) check() error {
 	h.layOut()
-	model := h.model()
-	operations := takeTurns(h.operations)
-	result, info := porcupine.CheckOperationsVerbose(model, operations, checkTimeout)
+	model := h.model(h.operations)
+	result, info := porcupine.CheckOperationsVerbose(model, takeTurns(h.operations), checkTimeout)
 	switch result {
 	case porcupine.Ok:
 		return nil
@@ -28,11 +27,11 @@ func (h *history) check() error {
 	case porcupine.Illegal:
 	}
 	return fmt.Errorf("no order of %d calls explains the answer to %s%s:\n%s",
-		len(h.operations), h.culprit(model), drawn(model, info), h)
+		len(h.operations), h.culprit(), drawn(model, info), h)
 }
 
 // culprit is the first answer that nothing explains: up to the one before, the history is that of some order.
-func (h *history) culprit(model porcupine.Model) string {
+func (h *history) culprit() string {
 	byAnswer := slices.Clone(h.operations)
 	slices.SortStableFunc(byAnswer, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
 	for _, last := range byAnswer {
@@ -48,7 +47,7 @@ func (h *history) culprit(model porcupine.Model) string {
 				before = append(before, o)
 			}
 		}
-		if porcupine.CheckOperationsTimeout(model, takeTurns(before), checkTimeout) == porcupine.Illegal {
+		if porcupine.CheckOperationsTimeout(h.model(before), takeTurns(before), checkTimeout) == porcupine.Illegal {
 			return describeStep(last)
 		}
 	}
@@ -71,9 +70,11 @@ func describeStep(o porcupine.Operation) string {
 	return text
 }
 
-func (h *history) model() porcupine.Model {
+// model is that of the family, for a search among operations that take turns.
+func (h *history) model(operations []porcupine.Operation) porcupine.Model {
+	start := newOrdered(h.start, operations)
 	return porcupine.Model{
-		Init: func() any { return ordered{family: h.start} },
+		Init: func() any { return start },
 		Step: func(state, call, answer any) (bool, any) {
 			next, err := state.(ordered).step(call.(turn), answer)
 			return err == nil, next

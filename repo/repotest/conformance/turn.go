@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"cmp"
-	"errors"
 	"reflect"
 	"slices"
 	"sort"
@@ -16,8 +15,6 @@ type turn struct {
 	index int // in the history
 	after int // index of the one that goes first; -1 if any time will do
 }
-
-var errNotYet = errors.New("it is another's turn")
 
 // takeTurns spares the search orders that differ in nothing. Two calls that are the same and were answered the same may
 // change places in an order if it puts last the one that had to come first: that waited for no answer which the other did
@@ -79,30 +76,4 @@ func (s span) after(alike []span) int {
 
 func isLike(a, b porcupine.Operation) bool {
 	return reflect.DeepEqual(a.Input, b.Input) && reflect.DeepEqual(a.Output, b.Output)
-}
-
-// ordered is a family after some of the calls of its history.
-type ordered struct {
-	family family
-	done   []uint64 // a bit for each call
-}
-
-func (o ordered) step(t turn, answer any) (ordered, error) {
-	if t.after >= 0 && !o.has(t.after) {
-		return o, errNotYet
-	}
-	next, err := o.family.step(t.call, answer)
-	next.trail = nil
-	return ordered{family: next, done: o.with(t.index)}, err
-}
-
-func (o ordered) has(index int) bool {
-	return index/64 < len(o.done) && o.done[index/64]>>(index%64)&1 == 1
-}
-
-func (o ordered) with(index int) []uint64 {
-	done := make([]uint64, max(len(o.done), index/64+1))
-	copy(done, o.done)
-	done[index/64] |= 1 << (index % 64)
-	return done
 }
