@@ -22,15 +22,12 @@ func boundOf(call, answer any) bound {
 	b := bound{retries: -1}
 	switch answer := answer.(type) {
 	case repo.RotateResult:
-		switch answer.Outcome {
-		case repo.Rotated:
+		b.alive = slices.Contains([]repo.Outcome{repo.Rotated, repo.Retried, repo.Reused, repo.Expired}, answer.Outcome)
+		if answer.Outcome == repo.Rotated {
 			b.rotated = presentedBy(call)
-			b.alive = true
-		case repo.Retried:
+		}
+		if answer.Outcome == repo.Retried {
 			b.current = answer.RefreshTokenID
-			b.alive = true
-		case repo.Reused, repo.Expired:
-			b.alive = true
 		}
 	case repo.RevokeResult:
 		b.alive = answer.Outcome == repo.Revoked

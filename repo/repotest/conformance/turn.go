@@ -45,10 +45,9 @@ type span struct {
 
 // spansOf puts first what must come first.
 func spansOf(operations []porcupine.Operation) []span {
-	var calls, answers []int64
-	for _, o := range operations {
-		calls = append(calls, o.Call)
-		answers = append(answers, o.Return)
+	calls, answers := make([]int64, len(operations)), make([]int64, len(operations))
+	for i, o := range operations {
+		calls[i], answers[i] = o.Call, o.Return
 	}
 	slices.Sort(calls)
 	slices.Sort(answers)

@@ -14,11 +14,14 @@ type Cell struct {
 }
 
 const (
+	// ColumnGap is between two columns.
 	ColumnGap = 2
 
-	// A terminal that is too narrow cuts the columns that are wider than a time, and none to less than says anything.
-	wideColumn   = 20
+	// NarrowColumn says hardly anything any more. A terminal that is too narrow cuts the columns that are wider than a time,
+	// and none to less than this.
 	NarrowColumn = 8
+
+	wideColumn = 20
 )
 
 // Table aligns the columns of rows and fits them to the terminal. The last column is not padded, so that no line ends in
