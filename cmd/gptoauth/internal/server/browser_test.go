@@ -1,54 +1,21 @@
 package server
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	cdp "github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/browsertest"
 	"github.com/gptoauth/gptoauth/repo"
 	"github.com/gptoauth/gptoauth/repo/repotest"
 )
-
-// screenshotsVariable names a folder into which the browser tests put a picture of every page.
-const screenshotsVariable = "GPTOAUTH_SCREENSHOTS"
-
-// chromium starts a browser without a window, with a profile of its own and no way to anything but this machine.
-func chromium(t *testing.T) context.Context {
-	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("chromium is not installed (apt-get install chromium); .ci/run installs it and runs this")
-	}
-	options := append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...)
-	options = append(options,
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-gpu", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("no-first-run", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
-	)
-	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
-	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(allocator)
-	t.Cleanup(cancel)
-	require.NoError(t, chromedp.Do(ctx)) // starts the browser, which a timeout here would stop
-	ctx, cancelTimeout := context.WithTimeout(ctx, 4*time.Minute)
-	t.Cleanup(cancelTimeout)
-	return ctx
-}
 
 // developmentHarness is a server as serve --dev makes it.
 func developmentHarness(t *testing.T) *harness {
@@ -63,7 +30,7 @@ var codeInCommand = regexp.MustCompile(`-d code=(gptc_[A-Za-z0-9_-]+)`)
 
 func TestBrowserSignsInConsentsAndEndsTheSession(t *testing.T) {
 	t.Parallel()
-	ctx := chromium(t)
+	ctx := browsertest.Start(t)
 	h := developmentHarness(t)
 	require.NoError(t, chromedp.Do(ctx,
 		chromedp.Navigate(h.dev.authorizeURL()),
@@ -97,7 +64,7 @@ func TestBrowserSignsInConsentsAndEndsTheSession(t *testing.T) {
 
 func TestBrowserCancelTellsTheAppAndNothingIsStored(t *testing.T) {
 	t.Parallel()
-	ctx := chromium(t)
+	ctx := browsertest.Start(t)
 	h := developmentHarness(t)
 	require.NoError(t, chromedp.Do(ctx,
 		chromedp.Navigate(h.dev.authorizeURL()),
@@ -115,7 +82,7 @@ func TestBrowserCancelTellsTheAppAndNothingIsStored(t *testing.T) {
 // TestBrowserFollowsTheConsentFormToAnotherOrigin: browsers hold redirects after a form to the page's form-action.
 func TestBrowserFollowsTheConsentFormToAnotherOrigin(t *testing.T) {
 	t.Parallel()
-	ctx := chromium(t)
+	ctx := browsertest.Start(t)
 	h := developmentHarness(t)
 	callback, arrived := appServer(t)
 	form := request(devMCPClientID, callback, repotest.NewVerifier())
@@ -146,7 +113,7 @@ func appServer(t *testing.T) (callback string, arrived chan url.Values) {
 // TestBrowserAllowAfterSigningOutGoesThroughSignIn, and then the app gets its answer, or whoever signed in is asked.
 func TestBrowserAllowAfterSigningOutGoesThroughSignIn(t *testing.T) {
 	t.Parallel()
-	ctx := chromium(t)
+	ctx := browsertest.Start(t)
 	h := developmentHarness(t)
 	callback, arrived := appServer(t)
 	start := h.url + authorizePath + "?" + request(devMCPClientID, callback, repotest.NewVerifier()).Encode()
@@ -176,7 +143,7 @@ func TestBrowserAllowAfterSigningOutGoesThroughSignIn(t *testing.T) {
 // origin, renews the session's cookie by a script and goes back.
 func TestBrowserReadsForLongerThanClerksMinute(t *testing.T) {
 	t.Parallel()
-	ctx := chromium(t)
+	ctx := browsertest.Start(t)
 	f := newFakeClerk(t)
 	renews := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.SetCookie(w, &http.Cookie{Name: clerkCookie, Value: f.session(t, "user_1", nil), Path: "/"})
@@ -205,7 +172,7 @@ func TestBrowserReadsForLongerThanClerksMinute(t *testing.T) {
 // the screen, and no rule of the policy may be broken. With GPTOAUTH_SCREENSHOTS set it takes pictures, for people.
 func TestBrowserPagesFitEveryScreen(t *testing.T) {
 	t.Parallel()
-	ctx := chromium(t)
+	ctx := browsertest.Start(t)
 	h := developmentHarness(t)
 	b := h.browser()
 	b.signIn("user_Ada")
@@ -262,21 +229,10 @@ func TestBrowserPagesFitEveryScreen(t *testing.T) {
 			require.NoError(t, err)
 			require.LessOrEqual(t, width, screen.width, "%s is wider than %s", page.name, screen.name)
 			require.Equal(t, "solid", styled, "the style sheet of %s is blocked", page.name)
-			savePicture(ctx, t, page.name+"-"+screen.name)
+			browsertest.SavePicture(ctx, t, page.name+"-"+screen.name)
 		}
 	}
 }
 
 // steps are what one does in a browser.
 type steps []chromedp.Action[chromedp.Void]
-
-func savePicture(ctx context.Context, t *testing.T, name string) {
-	t.Helper()
-	folder := os.Getenv(screenshotsVariable)
-	if folder == "" {
-		return
-	}
-	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-	require.NoError(t, err)
-	require.NoError(t, errors.Join(os.MkdirAll(folder, 0o750), os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600)))
-}
