@@ -1,6 +1,7 @@
 package repo_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -183,13 +184,16 @@ func eventCalls() []plannedCall {
 		{name: "Events.Follow", do: func(t *testing.T, store *repo.Store) {
 			begin := time.Now().Add(-19 * 24 * time.Hour) // far more follow than a page
 			seen := 0
-			for event, err := range store.Events.Follow(t.Context(), repo.FollowParams{Filter: repo.EventListParams{Since: begin}}) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			for event, err := range store.Events.Follow(ctx, repo.FollowParams{Filter: repo.EventListParams{Since: begin}}) {
 				require.NoError(t, err)
 				require.False(t, event.CreatedAt.Before(begin))
 				if seen++; seen == 1500 {
 					return
 				}
 			}
+			require.Fail(t, "there were no more events", "%d", seen)
 		}},
 		{name: "Events.Recorder", do: func(t *testing.T, store *repo.Store) {
 			recorder, err := store.Events.Recorder(repo.RecorderConfig{Writers: 1})

@@ -118,7 +118,7 @@ func explaining(t *testing.T, dsn, mode string) *explained {
 	return e
 }
 
-// literal is one with its type before it, which is no value, or one without.
+// literal is a string literal, with its type if it has one: those with a type are constants of ours, and stay.
 var literal = regexp.MustCompile(`(?:interval |timestamptz |E)?'(?:[^']|'')*'`)
 
 // prepared is the plan of a statement for any value of its literals, as if it had been prepared. The library sends none that

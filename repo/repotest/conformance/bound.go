@@ -66,9 +66,9 @@ func presentedBy(call any) string {
 
 // passed says whether the family has come further. Of a token that no one has been told of it is not known.
 func (b bound) passed(f family) bool {
-	old := f.tokens[:max(f.current(), 0)]
+	rotated := f.generationOf(b.rotated)
 	return b.alive && f.ended != "" ||
 		b.retries >= 0 && f.retries > b.retries ||
-		b.rotated != "" && slices.ContainsFunc(old, func(g generation) bool { return g.text == b.rotated }) ||
-		b.current != uuid.Nil && slices.ContainsFunc(old, func(g generation) bool { return g.id == b.current })
+		b.rotated != "" && rotated >= 0 && rotated < f.current() ||
+		f.isOld(b.current)
 }

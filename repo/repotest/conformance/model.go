@@ -132,6 +132,17 @@ func (f family) generationOf(token string) int {
 	return slices.IndexFunc(f.tokens, func(g generation) bool { return g.text == token })
 }
 
+// generationWith is the generation that has an id; -1 if none has, as far as anyone was told.
+func (f family) generationWith(id uuid.UUID) int {
+	return slices.IndexFunc(f.tokens, func(g generation) bool { return id != uuid.Nil && g.id == id })
+}
+
+// isOld says whether the token with an id was rotated away.
+func (f family) isOld(id uuid.UUID) bool {
+	generation := f.generationWith(id)
+	return generation >= 0 && generation < f.current()
+}
+
 // over says whether the session has been ended or is past its absolute end.
 func (f family) over() bool {
 	return f.ended != "" || (f.sessionEnds != 0 && f.sessionEnds <= f.now)
@@ -284,12 +295,14 @@ func (f family) checkGrant(got repo.Grant, outcome repo.Outcome, success bool) e
 	switch {
 	case got.SessionID == uuid.Nil || got.RefreshToken == "" || got.RefreshTokenID == uuid.Nil:
 		return fmt.Errorf("%s without a session or a token", outcome)
-	case outcome != repo.Retried && known >= 0:
+	case outcome != repo.Retried && (known >= 0 || f.generationWith(got.RefreshTokenID) >= 0):
 		return fmt.Errorf("%s with a token that was issued before", outcome)
 	case outcome == repo.Retried && known < 0 && f.tokens[current].text != "":
 		return errors.New("retried with a token that is not the current one: the chain is forked")
 	case outcome == repo.Retried && known >= 0 && known != current:
 		return fmt.Errorf("retried with generation %d, the current one is %d", known, current)
+	case outcome == repo.Retried && f.isOld(got.RefreshTokenID):
+		return fmt.Errorf("retried with the id %v of a token that was rotated away", got.RefreshTokenID)
 	}
 	return nil
 }

@@ -85,6 +85,9 @@ func (f family) checkSession(got repo.Session) error {
 		return err
 	}
 	current := f.tokens[f.current()].id
+	if f.isOld(got.RefreshTokenID) {
+		return fmt.Errorf("the current token is %v, which was rotated away", got.RefreshTokenID)
+	}
 	return cmp.Or(
 		want("session", cmp.Or(f.session, got.ID), got.ID),
 		want("client", f.issued.ClientID, got.ClientID),

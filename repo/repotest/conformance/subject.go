@@ -15,7 +15,7 @@ import (
 )
 
 // Store is what the kit tests: the calls of a [repo.Store], with their contracts. [Of] makes one of a *repo.Store; anything
-// else has an adapter.
+// else has an adapter. Each refresh token has an id of its own.
 type Store interface {
 	Issue(ctx context.Context, params repo.IssueParams) (repo.IssueResult, error)
 	Exchange(ctx context.Context, params repo.ExchangeParams) (repo.ExchangeResult, error)

@@ -13,13 +13,13 @@ import (
 type turn struct {
 	call  any
 	index int // in the history
-	after int // index of the one that goes first; -1 if any time will do
+	first int // index of the one that goes before it; -1 if any time will do
 }
 
-// takeTurns spares the search orders that differ in nothing. Two calls that are the same and were answered the same may
-// change places in an order if it puts last the one that had to come first: that waited for no answer which the other did
-// not wait for, and was answered before every call which that was answered before. So that one goes first. Without this, 64
-// clients that make one call at the same moment have 2^64 sets of who was before.
+// takeTurns spares the search orders that differ in nothing. A and B are alike: the same call, answered the same. If A waited
+// for no answer that B did not wait for, and was answered before every call that B was answered before, then an order with B
+// first stays one when they change places. So the search tries only A first. Without this, 64 clients that make one call at the
+// same moment have 2^64 sets of who was before.
 func takeTurns(operations []porcupine.Operation) []porcupine.Operation {
 	turns := slices.Clone(operations)
 	var kinds [][]span // of operations that are alike
@@ -30,7 +30,7 @@ func takeTurns(operations []porcupine.Operation) []porcupine.Operation {
 			kind = len(kinds)
 			kinds = append(kinds, nil)
 		}
-		turns[s.index].Input = turn{call: o.Input, index: s.index, after: s.after(kinds[kind])}
+		turns[s.index].Input = turn{call: o.Input, index: s.index, first: s.predecessor(kinds[kind])}
 		kinds[kind] = append(kinds[kind], s)
 	}
 	return turns
@@ -38,9 +38,9 @@ func takeTurns(operations []porcupine.Operation) []porcupine.Operation {
 
 // span is when an operation was, as far as that decides which orders are possible.
 type span struct {
-	index  int
-	waited int // answers that were there before the call was made
-	met    int // calls that were made before the answer was there
+	index         int
+	answersBefore int // that were there before the call was made
+	callsBefore   int // that were made before the answer was there
 }
 
 // spansOf puts first what must come first.
@@ -54,19 +54,21 @@ func spansOf(operations []porcupine.Operation) []span {
 	spans := make([]span, len(operations))
 	for i, o := range operations {
 		spans[i] = span{
-			index:  i,
-			waited: sort.Search(len(answers), func(k int) bool { return answers[k] >= o.Call }),
-			met:    sort.Search(len(calls), func(k int) bool { return calls[k] > o.Return }),
+			index:         i,
+			answersBefore: sort.Search(len(answers), func(k int) bool { return answers[k] >= o.Call }),
+			callsBefore:   sort.Search(len(calls), func(k int) bool { return calls[k] > o.Return }),
 		}
 	}
-	slices.SortStableFunc(spans, func(a, b span) int { return cmp.Or(cmp.Compare(a.waited, b.waited), cmp.Compare(a.met, b.met)) })
+	slices.SortStableFunc(spans, func(a, b span) int {
+		return cmp.Or(cmp.Compare(a.answersBefore, b.answersBefore), cmp.Compare(a.callsBefore, b.callsBefore))
+	})
 	return spans
 }
 
-// after is the index of one of the operations alike, which waited no longer, that goes first; -1 if none must.
-func (s span) after(alike []span) int {
+// predecessor is the index of one of the operations alike, which begin no later, that goes first; -1 if none must.
+func (s span) predecessor(alike []span) int {
 	for _, other := range slices.Backward(alike) {
-		if other.met <= s.met {
+		if other.callsBefore <= s.callsBefore {
 			return other.index
 		}
 	}

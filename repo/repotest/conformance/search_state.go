@@ -27,7 +27,7 @@ func newOrdered(start family, operations []porcupine.Operation) ordered {
 }
 
 func (o ordered) step(t turn, answer any) (ordered, error) {
-	if t.after >= 0 && !o.has(t.after) {
+	if t.first >= 0 && !o.has(t.first) {
 		return o, errNotYet
 	}
 	family, err := o.family.step(t.call, answer)
