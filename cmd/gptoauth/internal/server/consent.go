@@ -52,8 +52,9 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, request aut
 
 // decideConsent takes the person's answer. The form's token says that this browser was shown this request, for this
 // person, a moment ago. That is enough to refuse. To allow, the same person must be signed in still: someone who has signed
-// out since, or whom Clerk has deleted, allows nothing.
+// out since, or whom Clerk has deleted, allows nothing. Whatever the answer is, it replaces an earlier one.
 func (s *Server) decideConsent(w http.ResponseWriter, r *http.Request) {
+	s.forgetAllowed(w, r)
 	form, failure := bodyParams(w, r)
 	if failure != nil {
 		s.showError(w, r, failure.status, "This form cannot be read", failure.description)
@@ -101,6 +102,7 @@ type againPage struct {
 // sign-in leads is not ours to know.
 func (s *Server) signInAgain(w http.ResponseWriter, r *http.Request, request authorizeRequest, person person) {
 	token := s.forms.issue(w, r, cookieAllowed, person, request.query())
+	w.Header().Del("Set-Cookie") // an earlier answer's, which this one replaces: no name may come twice (RFC 6265 4.1.1)
 	http.SetCookie(w, s.forms.cookie(s.allowedCookie(), token))
 	page := againPage{Client: request.client.Name, To: s.signInURL(request)}
 	w.Header().Set("Refresh", "0; url="+page.To)
@@ -111,12 +113,20 @@ func (s *Server) signInAgain(w http.ResponseWriter, r *http.Request, request aut
 // back from signing in again. It is good once. Who takes longer is asked again.
 func (s *Server) hasAllowed(w http.ResponseWriter, r *http.Request, request authorizeRequest, now person) bool {
 	cookie, err := r.Cookie(s.allowedCookie())
+	s.forgetAllowed(w, r)
 	if err != nil || r.Method != http.MethodGet {
 		return false
 	}
-	http.SetCookie(w, s.forms.spent(s.allowedCookie()))
 	person, ok := s.forms.check(r, cookieAllowed, cookie.Value, request.query(), allowedAge)
 	return ok && person.ID == now.ID
+}
+
+// forgetAllowed takes the cookie of signInAgain away. Whoever sees the page once more, or presses another button on it, has
+// thought again: what they allowed before must not answer for them.
+func (s *Server) forgetAllowed(w http.ResponseWriter, r *http.Request) {
+	if _, err := r.Cookie(s.allowedCookie()); err == nil {
+		http.SetCookie(w, s.forms.spent(s.allowedCookie()))
+	}
 }
 
 func (s *Server) allowedCookie() string { return s.forms.cookieName() + "-allowed" }

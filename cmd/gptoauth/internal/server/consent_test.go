@@ -160,6 +160,42 @@ func TestConsentIsAskedAgain(t *testing.T) {
 	require.NotEmpty(t, late.location(late.get(gptStart(h))).Query().Get("code"))
 }
 
+// TestConsentIsAskedAgainAfterAnotherAnswer: whoever has pressed Allow while signed out, and then presses something else,
+// has not allowed the request the next time that it comes, however that turned out.
+func TestConsentIsAskedAgainAfterAnotherAnswer(t *testing.T) {
+	t.Parallel()
+	f := newFakeClerk(t)
+	h := newHarness(t, withClerk(f))
+	for name, c := range map[string]struct {
+		user   string // who is signed in when they press again; empty for no one
+		pairs  []string
+		status int
+	}{
+		"Cancel":                  {"", []string{"decision", "deny"}, http.StatusSeeOther},
+		"Cancel, signed in":       {"user_1", []string{"decision", "deny"}, http.StatusSeeOther},
+		"Allow, signed in":        {"user_1", nil, http.StatusSeeOther},
+		"Allow, as someone else":  {"user_2", nil, http.StatusForbidden},
+		"a form that was altered": {"user_1", []string{"token", "x.y"}, http.StatusForbidden},
+		"a form of nothing":       {"user_1", []string{"token", "", "request", ""}, http.StatusForbidden},
+	} {
+		b := h.browser().as(f.session(t, "user_1", nil))
+		form := b.consentForm(gptStart(h))
+		b.as(f.expired(t, "user_1"))
+		for range 2 { // the second press is as good as the first
+			again := b.post(h.url+consentPath, form)
+			requireSignIn(t, again, "redirect_url")
+			require.Len(t, again.Cookies(), 1, name)
+			require.NotEmpty(t, b.cookie(h.allowedCookie()), name)
+		}
+		if c.user != "" {
+			b.as(f.session(t, c.user, nil))
+		}
+		require.Equal(t, c.status, b.post(h.url+consentPath, with(form, c.pairs...)).StatusCode, name)
+		require.Empty(t, b.cookie(h.allowedCookie()), name)
+		b.as(f.session(t, "user_1", nil)).consentForm(gptStart(h)) // which expects the page
+	}
+}
+
 func TestConsentCanBeRefusedByWhoeverWasShownThePage(t *testing.T) {
 	t.Parallel()
 	f := newFakeClerk(t)
