@@ -145,7 +145,8 @@ func TestConsentIsAskedAgain(t *testing.T) {
 	asked(pressed(), "user_1", gptStart(h, "scope", "jobs:read"))
 	asked(pressed(), "user_1", gptStart(h, "state", "another"))
 
-	thief := h.browser()
+	thief := h.browser().as(f.session(t, "user_1", nil))
+	thief.consentForm(gptStart(h)) // so that the server knows this browser too
 	thief.set(h.allowedCookie(), pressed().cookie(h.allowedCookie()))
 	asked(thief, "user_1", gptStart(h))
 
