@@ -74,7 +74,7 @@ func (s *Server) livingSessions(r *http.Request, person person) ([]app, error) {
 			return nil, err
 		}
 		for _, session := range page.Sessions {
-			if session.Alive && len(living) < maxApps {
+			if session.Alive && !s.isOver(session) && len(living) < maxApps {
 				living = append(living, s.appOf(session))
 			}
 		}
@@ -83,6 +83,13 @@ func (s *Server) livingSessions(r *http.Request, person person) ([]app, error) {
 		}
 	}
 	return living, nil
+}
+
+// isOver: without refresh tokens a connection ends with its access token, as the consent page says. The session lives on in
+// the store, with a refresh token that no one was given.
+func (s *Server) isOver(session repo.Session) bool {
+	client := s.clients[session.ClientID]
+	return client != nil && client.NoRefresh && time.Since(session.CreatedAt) > s.config.AccessTokenTTL
 }
 
 func (s *Server) appOf(session repo.Session) app {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -44,6 +45,24 @@ func TestAppsShowsTheLivingSessionsOfThePersonOnly(t *testing.T) {
 	require.Contains(t, page, "Search jobs for you")
 	require.NotContains(t, page, ended.SessionID.String())
 	require.NotContains(t, page, other.SessionID.String())
+}
+
+func TestAppsShowsAConnectionWithoutRefreshForAsLongAsItsAccessTokenLives(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(p *Params) { p.Config.Clients[0].NoRefresh = true })
+	b, user := h.newPerson()
+	short := repotest.NewSession(t, h.store, repo.IssueParams{ClerkUserID: user, ClientID: gptID}, 0)
+	long := repotest.NewSession(t, h.store, repo.IssueParams{ClerkUserID: user, ClientID: publicID}, 0)
+	page := b.get(h.url + appsPath).body
+	require.Contains(t, page, short.SessionID.String())
+	require.Contains(t, page, long.SessionID.String())
+
+	for _, session := range []repotest.Session{short, long} {
+		repotest.AgeSession(t, h.store, session.SessionID, h.config.AccessTokenTTL+time.Minute)
+	}
+	page = b.get(h.url + appsPath).body
+	require.NotContains(t, page, short.SessionID.String())
+	require.Contains(t, page, long.SessionID.String())
 }
 
 func TestAppsEndsOneSessionOrAllAndNoOneElses(t *testing.T) {
