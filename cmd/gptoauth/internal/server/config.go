@@ -35,7 +35,7 @@ type Config struct {
 
 // LimitConfig bounds the requests to the authorize, token, revoke and introspect endpoints, in requests a second. Bursts
 // of four seconds' worth pass. Defaults to 25 an address and 250 a client. A client is counted once it has authenticated,
-// at the last three; a public one, which anyone can name, for each address by itself.
+// at the last three; a public one, which anyone can name, only by the addresses that it comes from.
 type LimitConfig struct {
 	PerAddress float64 `yaml:"per_address"`
 	PerClient  float64 `yaml:"per_client"`

@@ -35,11 +35,28 @@ const (
 
 func TestRateLimitOfAPublicClientIsNotUsedUpByStrangers(t *testing.T) {
 	t.Parallel()
-	h := newHarness(t, withLimits(LimitConfig{PerAddress: 1000, PerClient: once}))
+	h := newHarness(t, withLimits(LimitConfig{PerAddress: once, PerClient: once}))
 	form := url.Values{"grant_type": {"none"}, "client_id": {publicID}}
 	h.postFrom(stranger, form).requireError(t, http.StatusBadRequest, "unsupported_grant_type")
 	h.postFrom(stranger, form).requireError(t, http.StatusTooManyRequests, "temporarily_unavailable")
 	h.postFrom(honest, form).requireError(t, http.StatusBadRequest, "unsupported_grant_type")
+}
+
+// TestRateLimitOfClientsIsNotForgottenBecauseOfStrangers: whoever has many addresses takes places among the addresses, and
+// none among the clients, whose bursts would begin anew.
+func TestRateLimitOfClientsIsNotForgottenBecauseOfStrangers(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, withLimits(LimitConfig{PerAddress: 1000, PerClient: once}))
+	confidential := url.Values{"grant_type": {"none"}, "client_id": {gptID}, "client_secret": {secret}}
+	h.postFrom(honest, confidential).requireError(t, http.StatusBadRequest, "unsupported_grant_type")
+	for i := range 3 {
+		form := url.Values{"grant_type": {"none"}, "client_id": {publicID}}
+		h.postFrom("2001:db8:0:"+strconv.Itoa(i)+"::1", form).requireError(t, http.StatusBadRequest, "unsupported_grant_type")
+	}
+	h.clientLimiter.mu.Lock()
+	defer h.clientLimiter.mu.Unlock()
+	require.Len(t, h.clientLimiter.byKey, 1)
+	require.Contains(t, h.clientLimiter.byKey, gptID)
 }
 
 func TestRateLimitOfAConfidentialClientCountsAllItsAddresses(t *testing.T) {
