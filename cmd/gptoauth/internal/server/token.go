@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -102,15 +103,20 @@ func (s *Server) exchange(r *http.Request, request tokenRequest) (tokenAnswer, *
 	return answer, failure
 }
 
-// abandon ends a session whose tokens were given to no one.
+// abandon ends a session whose tokens were given to no one, also if the client has gone meanwhile.
 func (s *Server) abandon(r *http.Request, grant repo.Grant) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), abandonTimeout)
+	defer cancel()
 	params := repo.EndParams{SessionID: grant.SessionID, Reason: reasonAbandoned, IPAddress: s.addressOf(r)}
-	if _, err := s.store.Sessions.End(r.Context(), params); err != nil {
-		s.log.ErrorContext(r.Context(), "cannot end a session that no one was given", "error", err)
+	if _, err := s.store.Sessions.End(ctx, params); err != nil {
+		s.log.ErrorContext(ctx, "cannot end a session that no one was given", "error", err)
 	}
 }
 
-const reasonAbandoned = "no_token_given"
+const (
+	reasonAbandoned = "no_token_given"
+	abandonTimeout  = 5 * time.Second
+)
 
 // errTarget says that the client names a resource that was not consented to.
 var errTarget = errors.New("the resource was not granted")

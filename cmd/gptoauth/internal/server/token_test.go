@@ -1,7 +1,9 @@
 package server
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -153,6 +155,16 @@ func TestClientWithoutRefreshTokensIsGivenNone(t *testing.T) {
 	require.NotEmpty(t, h.claims(answer.json(t)["access_token"].(string)).Subject)
 	session := repotest.NewSession(t, h.store, repo.IssueParams{ClientID: gptID}, 0) // from before the operator decided so
 	h.post(tokenPath, grantee{id: gptID}.refreshForm(session.Tokens[0])).requireError(t, http.StatusBadRequest, "unauthorized_client")
+}
+
+func TestSessionThatNoOneWasGivenEndsThoughTheClientHasGone(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t)
+	session := repotest.NewSession(t, h.store, repo.IssueParams{ClientID: gptID}, 0)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	h.abandon(httptest.NewRequest(http.MethodPost, tokenPath, nil).WithContext(gone), repo.Grant{SessionID: session.SessionID})
+	require.False(t, h.aliveSession(session))
 }
 
 func TestBodyThatIsTooLongIsRefused(t *testing.T) {
