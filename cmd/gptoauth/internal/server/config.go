@@ -111,9 +111,12 @@ func (c Config) withDefaults(dev bool) (Config, error) {
 	if len(c.Resources) == 0 {
 		c.Resources = []string{c.Issuer + mcpPath}
 	}
-	for _, resource := range c.Resources {
+	for i, resource := range c.Resources {
 		if err := checkResource(resource); err != nil {
 			return c, err
+		}
+		if slices.ContainsFunc(c.Resources[:i], func(other string) bool { return canonical(other) == canonical(resource) }) {
+			return c, fmt.Errorf("config: resource %q is listed twice", resource)
 		}
 	}
 	c.Limits.PerAddress = cmp.Or(c.Limits.PerAddress, 25)

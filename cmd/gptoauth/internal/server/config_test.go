@@ -63,6 +63,7 @@ func TestConfigThatIsUnsafeIsRefused(t *testing.T) {
 		`scope "admin" is not described under scopes`: func(c *Config) { c.Clients[0].Scopes = []string{"admin"} },
 		"id must be printable ASCII":                  func(c *Config) { c.Clients[0].ID = "ü" },
 		"must be an absolute URI without a fragment":  func(c *Config) { c.Resources = []string{"mcp"} },
+		"is listed twice":                             func(c *Config) { c.Resources = append(c.Resources, "HTTPS://auth.example.com/mcp") },
 		"resources are for a client that introspects": func(c *Config) { c.Clients[0].Resources = c.Resources },
 		"must be listed under the server's resources": func(c *Config) { c.Clients[4].Resources = []string{"https://other.example.com"} },
 	} {

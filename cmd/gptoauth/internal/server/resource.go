@@ -34,7 +34,8 @@ func (s *Server) audience(granted string) []string {
 }
 
 // canonical writes scheme and host in lower case, in which URIs do not differ (RFC 3986 6.2.2.1) and clients do (MCP,
-// Canonical Server URI). Nothing else is made equal.
+// Canonical Server URI), and an empty path as a slash, which is the same (RFC 3986 6.2.3) and what WHATWG's URL makes of it.
+// Nothing else is made equal.
 func canonical(uri string) string {
 	scheme, rest, ok := strings.Cut(uri, "://")
 	if !ok {
@@ -44,5 +45,9 @@ func canonical(uri string) string {
 	if strings.Contains(rest[:end], "@") {
 		return uri
 	}
-	return strings.ToLower(scheme) + "://" + strings.ToLower(rest[:end]) + rest[end:]
+	host, path := rest[:end], rest[end:]
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	return strings.ToLower(scheme) + "://" + strings.ToLower(host) + path
 }

@@ -119,16 +119,17 @@ func TestResourceOfAGrantThatNamesNoneIsTheDefault(t *testing.T) {
 	h.post(tokenPath, g.refreshForm(got.Refresh, "resource", apiResource)).requireError(t, http.StatusBadRequest, "invalid_target")
 }
 
-func TestResourceIsComparedWithoutRegardToTheCaseOfItsHost(t *testing.T) {
+func TestResourceIsComparedWithoutRegardToTheCaseOfItsHostOrASlashForNoPath(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t)
-	shouted := "HTTPS://API.example.COM"
-	g := h.consent(publicID, "resource", shouted)
-	got := g.exchange("resource", shouted)
-	require.Equal(t, []string{apiResource}, []string(h.claims(got.Access).Audience))
-	for _, other := range []string{apiResource + "/", apiResource + "/MCP", strings.ToUpper(h.url + mcpPath), "https://u@API.example.com"} {
+	for _, same := range []string{"HTTPS://API.example.COM", apiResource + "/"} {
+		got := h.consent(publicID, "resource", same).exchange("resource", same)
+		require.Equal(t, []string{apiResource}, []string(h.claims(got.Access).Audience))
+	}
+	for _, other := range []string{apiResource + "//", apiResource + "/?", h.url + mcpPath + "/", apiResource + "/MCP", strings.ToUpper(h.url + mcpPath), "https://u@API.example.com"} {
 		h.refusedTo(appRequest("resource", other), "invalid_target")
 	}
 	require.Equal(t, "https://a.example.com:8443/Path?Q#F", canonical("HTTPS://A.example.com:8443/Path?Q#F"))
+	require.Equal(t, "https://a.example.com/?Q", canonical("https://a.example.com?Q"))
 	require.Equal(t, "urn:Example:A", canonical("urn:Example:A"))
 }
