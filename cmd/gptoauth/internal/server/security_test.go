@@ -55,16 +55,28 @@ func TestCookiesAreSecureBehindAProxyThatSpeaksTLS(t *testing.T) {
 	require.Equal(t, http.StatusOK, page.Code)
 	require.NotEmpty(t, page.Header().Get("Strict-Transport-Security"))
 
-	// Behind a proxy that rewrites Host, the origin of our own page is ours still; and now the person has signed out.
+	// The person has signed out meanwhile, and presses Allow. As our pages give no referrer, browsers name no origin either
+	// (Fetch, append a request Origin header): only Sec-Fetch-Site says that the form is ours, though the proxy rewrites Host.
 	form := hidden(page.Body.String())
 	form.Set("decision", "allow")
-	r = formRequest(t, "http://10.0.0.1"+consentPath, form)
-	r.Header.Set("Origin", "https://auth.example.com")
-	for _, cookie := range page.Result().Cookies() {
-		r.AddCookie(cookie)
+	press := func(origin, site string) *httptest.ResponseRecorder {
+		r := formRequest(t, "http://10.0.0.1"+consentPath, form)
+		r.Header.Set("Origin", origin)
+		if site != "" {
+			r.Header.Set("Sec-Fetch-Site", site)
+		}
+		for _, cookie := range page.Result().Cookies() {
+			r.AddCookie(cookie)
+		}
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, r)
+		return answer
 	}
-	again := httptest.NewRecorder()
-	handler.ServeHTTP(again, r)
+	require.Equal(t, http.StatusForbidden, press("null", "cross-site").Code)
+	require.Equal(t, http.StatusForbidden, press("null", "same-site").Code)
+	require.Equal(t, http.StatusForbidden, press("null", "").Code)
+	require.Equal(t, http.StatusOK, press("https://auth.example.com", "").Code, "a browser too old for both names its origin")
+	again := press("null", "same-origin")
 	require.Contains(t, again.Header().Get("Refresh"), "https://app.example.com/sign-in")
 
 	cookies := append(page.Result().Cookies(), again.Result().Cookies()...)

@@ -107,7 +107,7 @@ func New(p Params) (*Server, error) {
 		clientLimiter:  newLimiter(config.Limits.PerClient),
 	}
 	s.sameOrigin = http.NewCrossOriginProtection()
-	if err := s.sameOrigin.AddTrustedOrigin(config.Issuer); err != nil { // a proxy may rewrite Host
+	if err := s.sameOrigin.AddTrustedOrigin(config.Issuer); err != nil { // for old browsers without Sec-Fetch-Site, as a proxy may rewrite Host
 		return nil, fmt.Errorf("config: issuer: %w", err)
 	}
 	for i := range config.Clients {
