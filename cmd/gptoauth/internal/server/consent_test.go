@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gptoauth/gptoauth/repo"
+	"github.com/gptoauth/gptoauth/repo/repotest"
 )
 
 // consentForm opens the consent page and reads its form, with Allow pressed.
@@ -244,5 +245,10 @@ func TestConsentSaysHowLongItLasts(t *testing.T) {
 	require.NoError(t, err)
 	require.WithinDuration(t, time.Now().Add(30*24*time.Hour), found.Token.ExpiresAt, time.Minute)
 	require.WithinDuration(t, time.Now().Add(365*24*time.Hour), found.Session.ExpiresAt, time.Minute)
-	require.Contains(t, h.ask(gptRequest()).body, "when Career Coach has not used it for 30 days, and after a year")
+	development := developmentHarness(t)
+	page := development.ask(request(devMCPClientID, appRedirect, repotest.NewVerifier())).body
+	require.Contains(t, page, "The connection ends by itself when MCP client has not")
+	require.Contains(t, page, "Stay connected while you are away")
+	require.NotContains(t, page, "until you end it", "it would be said not to end by itself")
+	require.Contains(t, h.ask(gptRequest()).body, "The connection ends by itself when Career Coach has not used it for 30 days, and after a year")
 }

@@ -21,7 +21,7 @@ func DevConfig(c Config, issuer, gptID string) (Config, string) {
 	scopes := map[string]string{
 		"jobs:read":      "Search jobs for you",
 		"resume:read":    "Read a resume that you show it",
-		"offline_access": "Stay connected until you end it",
+		"offline_access": "Stay connected while you are away",
 	}
 	maps.Copy(scopes, c.Scopes)
 	c.Scopes = scopes

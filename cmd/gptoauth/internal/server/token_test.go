@@ -148,7 +148,7 @@ func TestAddressComesFromTheLastProxyThatIsTrusted(t *testing.T) {
 func TestClientWithoutRefreshTokensIsGivenNone(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(p *Params) { p.Config.Clients[0].NoRefresh = true })
-	require.Contains(t, h.ask(gptRequest()).body, "It ends by itself within 10 minutes.")
+	require.Contains(t, h.ask(gptRequest()).body, "The connection ends by itself within 10 minutes.")
 	answer := h.post(tokenPath, h.consent(gptID).exchangeForm())
 	require.Equal(t, http.StatusOK, answer.StatusCode)
 	require.NotContains(t, answer.json(t), "refresh_token")
