@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -43,6 +44,37 @@ func TestRFCLists(t *testing.T) {
 		require.True(t, evidence.used[r.name()], "no list has the rule %q", r.name())
 	}
 }
+
+// TestRFCListsAreRefusedIfNothingShowsALine, be it only by an empty name.
+func TestRFCListsAreRefusedIfNothingShowsALine(t *testing.T) {
+	t.Parallel()
+	evidence := newEvidence(t)
+	refused := func(shownBy string) bool {
+		var told refusal
+		done := make(chan struct{})
+		go func() { // which FailNow ends
+			defer close(done)
+			evidence.require(&told, requirement{section: "1", level: "MUST", demand: "a demand", fallsOn: "us", shownBy: shownBy}, "a line")
+		}()
+		<-done
+		return bool(told)
+	}
+	for _, good := range []string{"limit: no dynamic registration", "readme: 57 characters", "test: TestRFCLists"} {
+		require.False(t, refused(good), good)
+	}
+	for _, bad := range []string{
+		"", "limit", "limit: ", "limit:  ", "readme: ", "readme:   ", "limit: there is no such limit", "readme: there are no such words",
+		"row: ", "row: there is no such rule", "test: ", "test: TestThatThereIsNot", "word: 57 characters",
+	} {
+		require.True(t, refused(bad), "%q", bad)
+	}
+}
+
+// refusal is a test that may fail.
+type refusal bool
+
+func (r *refusal) Errorf(string, ...any) { *r = true }
+func (r *refusal) FailNow()              { runtime.Goexit() }
 
 func readRequirements(t *testing.T, file string) []requirement {
 	t.Helper()
@@ -108,8 +140,7 @@ func newEvidence(t *testing.T) *evidence {
 	return e
 }
 
-func (e *evidence) require(t *testing.T, r requirement, where string) {
-	t.Helper()
+func (e *evidence) require(t require.TestingT, r requirement, where string) {
 	require.Contains(t, requirementLevels, r.level, where)
 	require.NotEmpty(t, r.demand, where)
 	if r.fallsOn != "us" {
@@ -118,6 +149,7 @@ func (e *evidence) require(t *testing.T, r requirement, where string) {
 		return
 	}
 	kind, name, _ := strings.Cut(r.shownBy, ": ")
+	require.NotEmpty(t, strings.TrimSpace(name), "%s: it names nothing", where) // which every text contains
 	switch kind {
 	case "row":
 		require.True(t, e.rules[name], "%s: TestRFC has no rule %q", where, name)
