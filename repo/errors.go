@@ -125,9 +125,26 @@ func sqlState(err error) string {
 	if ours, ok := errors.AsType[pgdriver.Error](err); ok {
 		return ours.Field('C')
 	}
-	var theirs interface{ SQLState() string }
-	if errors.As(err, &theirs) {
-		return theirs.SQLState()
+	return firstState(err)
+}
+
+// firstState goes on past an error that has the method and no state: a DatabaseError of a connection that broke may be joined
+// with one of which the server spoke.
+func firstState(err error) string {
+	if theirs, ok := err.(interface{ SQLState() string }); ok { //nolint:errorlint // what it wraps comes next
+		if state := theirs.SQLState(); state != "" {
+			return state
+		}
+	}
+	switch wrapper := err.(type) { //nolint:errorlint // likewise
+	case interface{ Unwrap() error }:
+		return firstState(wrapper.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, wrapped := range wrapper.Unwrap() {
+			if state := firstState(wrapped); state != "" {
+				return state
+			}
+		}
 	}
 	return ""
 }

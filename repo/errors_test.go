@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -52,6 +53,22 @@ func TestEffectOf(t *testing.T) {
 	} {
 		require.Equal(t, tc.want.String(), effectOf(tc.err).String(), "%v", tc.err)
 	}
+}
+
+// TestStateIsFoundBehindAnErrorWithoutOne: a DatabaseError has the method also when the server did not speak.
+func TestStateIsFoundBehindAnErrorWithoutOne(t *testing.T) {
+	t.Parallel()
+	silent := &DatabaseError{Op: "Op", Effect: Unsure, Err: io.EOF}
+	spoken := fmt.Errorf("wrapped: %w", &pgconn.PgError{Code: "40P01"})
+	for _, err := range []error{
+		errors.Join(silent, spoken),
+		errors.Join(spoken, silent),
+		fmt.Errorf("%w, then %w", silent, &DatabaseError{Op: "Op", Effect: NotDone, Err: spoken}),
+	} {
+		require.Equal(t, "40P01", sqlState(err))
+	}
+	require.Empty(t, sqlState(errors.Join(silent, io.EOF)))
+	require.Empty(t, sqlState(nil))
 }
 
 // A call that may have taken effect stays Unsure, even if its repetition only met a database that is starting up.
