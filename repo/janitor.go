@@ -117,19 +117,21 @@ func (j *Janitor) Run(ctx context.Context) error {
 	}
 }
 
-func (j *Janitor) purge(ctx context.Context, patient bool) (_ PurgeResult, err error) {
+func (j *Janitor) purge(ctx context.Context, patient bool) (PurgeResult, error) {
 	ctx, op := begin(ctx, j.config.Observer, "Janitor.Purge")
-	defer op.end(&err)
+	var failure error
+	defer op.end(&failure)
 	op.sending()
 	p := &purge{janitor: j, patient: patient}
 	started := time.Now()
-	err = p.all(ctx)
+	err := p.all(ctx)
 	op.answered()
 	p.result.Took = time.Since(started)
 	if err != nil {
-		return p.result, fmt.Errorf("repo: Janitor.Purge: %w", err)
+		err = fmt.Errorf("repo: %s: %w", op.name, err)
 	}
-	return p.result, nil
+	failure = unlessStopped(ctx, err)
+	return p.result, err
 }
 
 // wait is false if ctx ends first.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -115,29 +116,43 @@ func (p *purge) pause(ctx context.Context, d time.Duration) error {
 
 func (p *purge) batch(ctx context.Context, s step, args *batchArgs) (batchResult, error) {
 	ctx, op := begin(ctx, p.janitor.config.Observer, "Janitor.Batch")
-	var failure error // that another janitor is at work is none
+	var failure error
 	defer op.end(&failure)
 	result, err := p.repeat(ctx, op, s, args)
 	op.answered()
 	op.purged(s.name, result.PurgeCounts)
-	if !errors.Is(err, errBusy) {
-		failure = err
+	if !errors.Is(err, errBusy) { // most replicas find that, every hour
+		failure = unlessStopped(ctx, err)
 	}
 	return result, err
+}
+
+// unlessStopped is err, or nil if it is no more than that the host has cancelled ctx, as each deploy does. A deadline that has
+// passed stays an error: a purge that never gets to its end is worth knowing of.
+func unlessStopped(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) && errors.Is(err, context.Cause(ctx)) {
+		return nil
+	}
+	return err
 }
 
 // repeat tries until it succeeds, or has failed a number of times: smaller, since it may have taken too long. A batch whose
 // answer was lost finds less to do, so that what it deleted is not counted.
 func (p *purge) repeat(ctx context.Context, op operation, s step, args *batchArgs) (batchResult, error) {
 	failed := 0
-	op.sending()
-	for {
+	for busy := false; ; {
+		if ctx.Err() != nil {
+			return batchResult{}, context.Cause(ctx)
+		}
+		if !busy { // to ask for one's turn once more is no repetition
+			op.sending()
+		}
 		result, err := p.attempt(ctx, s, *args)
 		if err == nil {
 			return result, nil
 		}
 		pause := turnPause/2 + rand.N(turnPause) //nolint:gosec // jitter, not a secret
-		if errors.Is(err, errBusy) {
+		if busy = errors.Is(err, errBusy); busy {
 			if !p.patient {
 				return batchResult{}, err
 			}
@@ -147,9 +162,8 @@ func (p *purge) repeat(ctx context.Context, op operation, s step, args *batchArg
 			}
 			effect := effectOf(err)
 			if failed++; effect == Refused || failed == batchTries {
-				return batchResult{}, &DatabaseError{Op: s.name, Effect: effect, Err: err}
+				return batchResult{}, &DatabaseError{Op: op.name, Effect: effect, Err: fmt.Errorf("%s: %w", s.name, err)}
 			}
-			op.sending()
 			args.Limit = min(args.Limit, max(args.Limit/2, minBatch))
 			pause *= time.Duration(failed)
 		}
@@ -161,9 +175,6 @@ func (p *purge) repeat(ctx context.Context, op operation, s step, args *batchArg
 
 // attempt is one transaction. It is not cut short when ctx ends: the server would go on without us.
 func (p *purge) attempt(ctx context.Context, s step, args batchArgs) (result batchResult, err error) {
-	if ctx.Err() != nil {
-		return batchResult{}, context.Cause(ctx)
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), batchTimeout)
 	defer cancel()
 	err = p.janitor.db.RunInTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, func(ctx context.Context, tx bun.Tx) error {
