@@ -52,13 +52,13 @@ func (e Effect) String() string {
 	}
 }
 
-// DatabaseError says that the database could not answer. A store that owns its transaction has by then repeated what is
-// NotDone or Unsure until the deadline. Answer the client with a 503, or with server_error. Its refresh token is as good as it
-// was, if Unsure within the grace period; so is its code, unless Unsure.
+// DatabaseError says that the database could not answer. A store that owns its transaction has by then repeated what is NotDone
+// or Unsure until the deadline, but for [Store.InTx], which repeats nothing. Answer the client with a 503, or with
+// server_error. Its refresh token is as good as it was, if Unsure within the grace period; so is its code, unless Unsure.
 type DatabaseError struct {
 	Op     string // such as "RefreshTokens.Rotate"
 	Effect Effect // what is known of what the call did
-	Err    error  // of the driver
+	Err    error  // of the driver; of a batch of a janitor, behind the name of its step
 }
 
 // Error implements error.

@@ -58,15 +58,16 @@ func (s *Store) With(tx bun.Tx) *Store {
 }
 
 // InTx runs fn in a READ COMMITTED transaction of its own, or in a savepoint if s is part of a transaction already, and
-// commits if fn returns nil. An error of COMMIT is a [*DatabaseError], Unsure. fn runs once: it is not repeated after a
-// lost connection.
+// commits if fn returns nil. An error of BEGIN is a [*DatabaseError], NotDone or Refused, and fn has not run; one of COMMIT
+// is Unsure. Nothing is repeated after a lost connection: fn runs once.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, store *Store, tx bun.Tx) error) (err error) {
 	ctx, op := s.conn.begin(ctx, "Store.InTx")
 	defer op.end(&err)
-	committing := false
+	begun, committing := false, false
 	found := &alarms{}
 	op.sending()
 	err = s.conn.db.RunInTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted}, func(ctx context.Context, tx bun.Tx) error {
+		begun = true
 		store := s.With(tx)
 		store.conn.alarms = found
 		if err := fn(ctx, store, tx); err != nil {
@@ -83,10 +84,12 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, store *St
 		return nil
 	})
 	op.answered()
-	if err != nil && committing {
+	switch {
+	case err != nil && !begun:
+		return &DatabaseError{Op: op.name, Effect: min(effectOf(err), NotDone), Err: err} // whatever became of BEGIN
+	case err != nil && committing:
 		return &DatabaseError{Op: op.name, Effect: Unsure, Err: err}
-	}
-	if err == nil {
+	case err == nil:
 		s.conn.alertCommitted(ctx, found)
 	}
 	return err

@@ -124,6 +124,28 @@ func TestInTx(t *testing.T) {
 		require.Zero(t, count(t, store, "gpt_sessions", "TRUE"))
 	})
 
+	t.Run("AFailedBeginIsNotDone", func(t *testing.T) {
+		t.Parallel()
+		store := withProfiles(t)
+		never := func(context.Context, *repo.Store, bun.Tx) error { panic("has run") }
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := store.InTx(over, never)
+		require.ErrorIs(t, err, context.Canceled)
+		var failure *repo.DatabaseError
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, repo.NotDone, failure.Effect)
+		require.Equal(t, "Store.InTx", failure.Op)
+
+		err = store.InTx(t.Context(), func(ctx context.Context, store *repo.Store, tx bun.Tx) error {
+			_, _ = tx.ExecContext(ctx, "SELECT 1/0")
+			return store.InTx(ctx, never) // a savepoint, in a transaction that is aborted for good
+		})
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, repo.Refused, failure.Effect)
+		require.Equal(t, "25P02", failure.SQLState())
+	})
+
 	t.Run("AFailedCommitIsUnsure", func(t *testing.T) {
 		t.Parallel()
 		store := withProfiles(t)
