@@ -191,7 +191,7 @@ func (a *AuthCodes) Exchange(ctx context.Context, params ExchangeParams) (r Exch
 		r.RefreshTokenID = tokenID
 	}
 	if r.Outcome == Replayed {
-		a.conn.alert(ctx, SecurityEvent{EventCodeReplay, r.ClerkUserID, params.ClientID, r.SessionID, params.IPAddress})
+		a.conn.alert(ctx, op, SecurityEvent{EventCodeReplay, r.ClerkUserID, params.ClientID, r.SessionID, params.IPAddress})
 	}
 	return r, nil
 }

@@ -289,6 +289,44 @@ func TestInTxIsObservedHoweverItEnds(t *testing.T) {
 	require.Zero(t, w.open)
 }
 
+// TestAPanicOfOnSecurityEventIsObserved, in the call that found it or after the commit, with what was found.
+func TestAPanicOfOnSecurityEventIsObserved(t *testing.T) {
+	t.Parallel()
+	w := &watcher{}
+	panics := false
+	store := repotest.CommittingStore(t, repo.Config{Observer: w, OnSecurityEvent: func(context.Context, repo.SecurityEvent) {
+		if panics {
+			panic("boom")
+		}
+	}}, 2)
+	stolen := repotest.NewSession(t, store, repo.IssueParams{}, 2)
+	replayed := repotest.NewSession(t, store, repo.IssueParams{}, 0)
+	inTx := repotest.NewSession(t, store, repo.IssueParams{}, 2)
+	w.take()
+
+	panics = true
+	require.PanicsWithValue(t, "boom", func() { _, _ = store.RefreshTokens.Rotate(t.Context(), stolen.Request(0)) })
+	seen := w.one(t)
+	require.ErrorContains(t, seen.Err, "has not returned")
+	require.Equal(t, repo.Reused, seen.Outcome, "which is true all the same")
+	require.PanicsWithValue(t, "boom", func() { _, _ = store.AuthCodes.Exchange(t.Context(), replayed.Code.Request()) })
+	require.ErrorContains(t, w.one(t).Err, "has not returned")
+	reuse := func(ctx context.Context, store *repo.Store, _ bun.Tx) error {
+		return second(store.RefreshTokens.Rotate(ctx, inTx.Request(0)))
+	}
+	require.PanicsWithValue(t, "boom", func() { _ = store.InTx(t.Context(), reuse) })
+	calls := w.take()
+	require.Len(t, calls, 2)
+	require.NoError(t, calls[0].Err)
+	require.ErrorContains(t, calls[1].Err, "has not returned")
+
+	panics = false
+	again := repotest.NewSession(t, store, repo.IssueParams{}, 2)
+	w.take()
+	require.Equal(t, repo.Reused, rotate(t, store, again.Request(0)).Outcome)
+	require.Equal(t, repo.Observation{Outcome: repo.Reused, Attempts: 1}, w.one(t).Observation)
+}
+
 // panicking is an observer that is broken.
 type panicking struct{ inBegin bool }
 

@@ -114,7 +114,7 @@ func (t *RefreshTokens) Rotate(ctx context.Context, params RotateParams) (r Rota
 		r.RefreshToken = Secret(presented.successor(stored).text())
 	}
 	if r.Outcome == Reused {
-		t.conn.alert(ctx, SecurityEvent{EventTokenReuse, r.ClerkUserID, params.ClientID, r.SessionID, params.IPAddress})
+		t.conn.alert(ctx, op, SecurityEvent{EventTokenReuse, r.ClerkUserID, params.ClientID, r.SessionID, params.IPAddress})
 	}
 	return r, nil
 }

@@ -24,19 +24,21 @@ type alarms struct {
 
 // alert hands a finding to Config.OnSecurityEvent: at once if the call was a transaction of its own, after the commit if it
 // is part of one that the store owns, and not at all if the commit is the caller's, who alone knows of it.
-func (c *conn) alert(ctx context.Context, event SecurityEvent) {
+func (c *conn) alert(ctx context.Context, op operation, event SecurityEvent) {
 	switch {
 	case c.config.OnSecurityEvent == nil:
 	case c.owns:
+		op.leaving()
 		c.config.OnSecurityEvent(ctx, event)
+		op.answered()
 	case c.alarms != nil:
 		c.alarms.pending = append(c.alarms.pending, event)
 	}
 }
 
 // alertCommitted hands over what a committed transaction has found.
-func (c *conn) alertCommitted(ctx context.Context, found *alarms) {
+func (c *conn) alertCommitted(ctx context.Context, op operation, found *alarms) {
 	for _, event := range found.pending {
-		c.alert(ctx, event)
+		c.alert(ctx, op, event)
 	}
 }

@@ -90,7 +90,7 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context, store *St
 	case err != nil && committing:
 		return &DatabaseError{Op: op.name, Effect: Unsure, Err: err}
 	case err == nil:
-		s.conn.alertCommitted(ctx, found)
+		s.conn.alertCommitted(ctx, op, found)
 	}
 	return err
 }
