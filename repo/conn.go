@@ -56,6 +56,7 @@ func (c *conn) run(ctx context.Context, op operation, call *call) (string, error
 		// An earlier attempt has written its event, its answer was lost, and since then things have changed: this attempt
 		// finds something else to do, and has another event to write.
 		if c.owns && sqlState(err) == "23505" && call.redrawEvent() {
+			op.sending()
 			err = c.send(ctx, call)
 		}
 		return err

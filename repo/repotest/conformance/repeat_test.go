@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -21,6 +22,18 @@ func TestRepetitionFindsAnotherState(t *testing.T) {
 		subject := lossySubject(t, repo.Config{}, pgdriverConnector)
 		return subject, &client{subject.Store}
 	}
+
+	t.Run("AnObserverHearsThatItWasSentThrice", func(t *testing.T) {
+		t.Parallel()
+		var observer attempts
+		subject := lossySubject(t, repo.Config{Observer: &observer}, pgdriverConnector)
+		client := &client{subject.Store}
+		client.signIn(t, "user_1")
+		_, err := subject.Store.(conformance.UserEnder).EndUser(
+			loseAndThen(t.Context(), func() { client.signIn(t, "user_1") }), "user_1", "offboarded")
+		require.NoError(t, err)
+		require.EqualValues(t, 3, observer.Load(), "its answer lost, its event there already, and with another event")
+	})
 
 	t.Run("ARetryThatComesTooLateIsReuse", func(t *testing.T) {
 		t.Parallel()
@@ -55,6 +68,13 @@ func TestRepetitionFindsAnotherState(t *testing.T) {
 			"authorize", "token_exchange", "session_end", "user_end", "authorize", "token_exchange", "session_end", "user_end",
 		}, client.trail(t, "user_1"))
 	})
+}
+
+// attempts is an observer that keeps how often the last call was tried.
+type attempts struct{ atomic.Int64 }
+
+func (a *attempts) Begin(ctx context.Context, _ string) (context.Context, func(repo.Observation)) {
+	return ctx, func(seen repo.Observation) { a.Store(int64(seen.Attempts)) }
 }
 
 // client is the other end of a subject.
