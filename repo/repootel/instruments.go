@@ -35,7 +35,7 @@ func newInstruments(meter metric.Meter, attributes []attribute.KeyValue) (instru
 	i.duration, errs[0] = dbconv.NewClientOperationDuration(meter,
 		metric.WithExplicitBucketBoundaries(.001, .005, .01, .05, .1, .5, 1, 5, 10)) // the convention's
 	i.repetitions, errs[1] = meter.Int64Counter("gptoauth.operation.repetitions", metric.WithUnit("{repetition}"),
-		metric.WithDescription("Calls sent again because the answer was lost or the database could not do it then."))
+		metric.WithDescription("Calls tried again because the answer was lost or the database could not do it then."))
 	i.securityEvents, errs[2] = meter.Int64Counter("gptoauth.security.events", metric.WithUnit("{event}"),
 		metric.WithDescription("Spent codes and refresh tokens that were presented again: someone else has them too."))
 	i.purgedRows, errs[3] = meter.Int64Counter("gptoauth.purge.rows", metric.WithUnit("{row}"),

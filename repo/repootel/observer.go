@@ -8,12 +8,12 @@
 // # Spans
 //
 // Each call is a span, named after it ("RefreshTokens.Rotate"), below that of its context and above those of its statements, if
-// something traces these (bunotel). It covers repetitions after a lost connection. Calls that are made of others, Store.InTx and
-// Janitor.Purge, are internal spans, all others are those of a client.
+// something traces these (bunotel). It covers repetitions. Calls that are made of others, Store.InTx and Janitor.Purge, are
+// internal spans, all others are those of a client.
 //
-// A span fails if the call returns an error, except for repo.ErrNotFound. Its error.type is the SQLSTATE, else "timeout", "canceled" or
-// "connection", and for what is not the database's the type of the error. An outcome such as repo.Reused is no failure: the store has done
-// its work.
+// A span fails if the call returns an error, except for the repo.ErrNotFound of a read and the end of a janitor that is cancelled. Its
+// error.type is the SQLSTATE, else "canceled", "timeout" or, of a repo.DatabaseError, "connection", and for what is not the database's
+// the type of the error. An outcome such as repo.Reused is no failure: the store has done its work.
 //
 // # Metrics
 //
@@ -29,13 +29,16 @@
 //	db.client.connection.count       up-down counter   db.client.connection.pool.name, db.client.connection.state: idle, used
 //	db.client.connection.max         up-down counter   db.client.connection.pool.name
 //
+// A call is repeated after a lost connection, and when the server could not do it then: a deadlock, too many connections, a standby.
 // The duration of Store.InTx is that of the host's function too, and Janitor.Purge has its pauses in it: leave them out of a percentile
-// over all. Security events are counted when they are found, also if a transaction of the host's is rolled back later.
+// over all. What repo.Config.OnSecurityEvent takes is in the duration of the call that found it. Security events are counted when they
+// are found, also if a transaction of the host's is rolled back later.
 //
 // # Secrets
 //
 // Codes, tokens, digests, ids, addresses and texts of users are in no name and no attribute, nor is the text of an error: of an error
-// there are its class and its SQLSTATE.
+// there are its class and its SQLSTATE, and in the status of its span what a repo.DatabaseError has as Effect, or the field and the rule
+// of a repo.InputError, which are the library's own words.
 package repootel
 
 import (
@@ -56,12 +59,15 @@ import (
 	"github.com/gptoauth/gptoauth/repo"
 )
 
-const scope = "github.com/gptoauth/gptoauth/repo/repootel"
+const (
+	scope  = "github.com/gptoauth/gptoauth/repo/repootel"
+	opInTx = "Store.InTx"
+)
 
 // Attributes of spans and measurements beside those of the conventions.
 const (
 	OutcomeKey       = attribute.Key("gptoauth.outcome")         // a repo.Outcome
-	AttemptsKey      = attribute.Key("gptoauth.attempts")        // of spans: how often the call was sent
+	AttemptsKey      = attribute.Key("gptoauth.attempts")        // of spans: how often the call was tried
 	EventsKey        = attribute.Key("gptoauth.events")          // of spans: how many events were written
 	EventTypeKey     = attribute.Key("gptoauth.event.type")      // repo.EventCodeReplay or repo.EventTokenReuse
 	PurgeStepKey     = attribute.Key("gptoauth.purge.step")      // of spans: such as "ended sessions"
@@ -124,7 +130,7 @@ func (o *Observer) Begin(ctx context.Context, op string) (context.Context, func(
 			trace.WithAttributes(semconv.DBOperationName(op)))
 	}
 	return ctx, func(seen repo.Observation) {
-		failure := failureOf(seen.Err)
+		failure := failureOf(op, seen.Err)
 		o.measure(ctx, op, time.Since(began), seen, failure)
 		finish(span, seen, failure)
 	}
@@ -132,7 +138,7 @@ func (o *Observer) Begin(ctx context.Context, op string) (context.Context, func(
 
 // kindOf: what is made of other calls is no call of the database by itself.
 func kindOf(op string) trace.SpanKind {
-	if op == "Store.InTx" || op == "Janitor.Purge" {
+	if op == opInTx || op == "Janitor.Purge" {
 		return trace.SpanKindInternal
 	}
 	return trace.SpanKindClient

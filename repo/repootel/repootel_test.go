@@ -2,17 +2,23 @@ package repootel_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+	"github.com/uptrace/bun/driver/pgdriver"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -105,6 +111,10 @@ func TestFailuresAreTheirClass(t *testing.T) {
 		{&repo.DatabaseError{Effect: repo.Refused, Err: hostError{}}, "error.type=github.com/gptoauth/gptoauth/repo/repootel_test.hostError", "refused"},
 		{fmt.Errorf("secret: %w", hostError{}), "error.type=github.com/gptoauth/gptoauth/repo/repootel_test.hostError", ""},
 		{errors.New("secret"), "error.type=*errors.errorString", ""},
+		{fmt.Errorf("secret: %w", stateError("25P02")), "db.response.status_code=25P02 error.type=25P02", ""},
+		{fmt.Errorf("secret: %w", context.Canceled), "error.type=canceled", ""},
+		{context.DeadlineExceeded, "error.type=timeout", ""},
+		{repo.ErrNotFound, "error.type=*errors.errorString", ""}, // of the function: what else it did was rolled back
 	} {
 		_, end := o.Begin(t.Context(), "Store.InTx")
 		end(repo.Observation{Err: c.err, Attempts: 1})
@@ -112,6 +122,45 @@ func TestFailuresAreTheirClass(t *testing.T) {
 		require.Equal(t, strings.Fields("db.operation.name=Store.InTx "+c.attributes+" gptoauth.attempts=1"), sorted(own(t, span.Attributes())), c.err)
 		require.Equal(t, sdktrace.Status{Code: codes.Error, Description: c.description}, span.Status())
 		require.Empty(t, span.Events())
+	}
+}
+
+// TestFailuresOfInTxAreTheirClass, whether BEGIN failed or the function returned what the driver told it.
+func TestFailuresOfInTxAreTheirClass(t *testing.T) {
+	t.Parallel()
+	o := newTelemetry(t)
+	store := newStore(t, o)
+	nowhere := sql.OpenDB(pgdriver.NewConnector(func(c *pgdriver.Config) {
+		c.Dialer = func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		}
+	}))
+	defer nowhere.Close()
+	unreachable, err := repo.New(bun.NewDB(nowhere, pgdialect.New()), repo.Config{Observer: o})
+	require.NoError(t, err)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	divide := func(ctx context.Context, tx bun.Tx) error { return second(tx.ExecContext(ctx, "SELECT 1/0")) }
+	for _, c := range []struct {
+		ctx         context.Context
+		store       *repo.Store
+		fn          func(ctx context.Context, tx bun.Tx) error
+		class       string
+		description string
+	}{
+		{cancelled, store, nil, "canceled", "not done"},
+		{late, store, nil, "timeout", "not done"},
+		{t.Context(), unreachable, nil, "connection", "not done"},
+		{t.Context(), store, divide, "22012", ""},
+		{t.Context(), store, func(ctx context.Context, tx bun.Tx) error { _ = divide(ctx, tx); return nil }, "25P02", ""},
+		{t.Context(), store, func(context.Context, bun.Tx) error { return fmt.Errorf("secret: %w", repo.ErrNotFound) }, "*errors.errorString", ""},
+	} {
+		require.Error(t, c.store.InTx(c.ctx, func(ctx context.Context, _ *repo.Store, tx bun.Tx) error { return c.fn(ctx, tx) }))
+		span := o.one(t)
+		require.Contains(t, own(t, span.Attributes()), "error.type="+c.class)
+		require.Equal(t, sdktrace.Status{Code: codes.Error, Description: c.description}, span.Status())
 	}
 }
 
