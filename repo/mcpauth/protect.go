@@ -23,8 +23,8 @@ type ProtectOptions struct {
 
 // Protect lets requests with a good bearer token through to next, where auth.TokenInfoFromContext finds what it says, as
 // do the handlers of the MCP SDK. The others are answered as RFC 6750 3 says: 401 with a challenge, and invalid_token if
-// there was a token; 400 invalid_request for a header that is malformed; 403 insufficient_scope; and, beyond the SDK's own middleware, 503 if the store cannot answer, because
-// a client that is told 401 throws its token away.
+// there was a token; 400 invalid_request for a header that is malformed; 403 insufficient_scope; and, beyond the SDK's
+// own middleware, 503 if the store cannot answer, because a client that is told 401 throws its token away.
 func (v *Verifier) Protect(next http.Handler, options ProtectOptions) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, ok := bearerToken(r)
