@@ -131,12 +131,12 @@ func sqlState(err error) string {
 // firstState goes on past an error that has the method and no state: a DatabaseError of a connection that broke may be joined
 // with one of which the server spoke.
 func firstState(err error) string {
-	if theirs, ok := err.(interface{ SQLState() string }); ok { //nolint:errorlint // what it wraps comes next
+	if theirs, ok := err.(interface{ SQLState() string }); ok {
 		if state := theirs.SQLState(); state != "" {
 			return state
 		}
 	}
-	switch wrapper := err.(type) { //nolint:errorlint // likewise
+	switch wrapper := err.(type) { //nolint:errorlint // it is the wrapper that matters here
 	case interface{ Unwrap() error }:
 		return firstState(wrapper.Unwrap())
 	case interface{ Unwrap() []error }:

@@ -144,7 +144,7 @@ func TestFailuresOfInTxAreTheirClass(t *testing.T) {
 	defer cancel()
 	divide := func(ctx context.Context, tx bun.Tx) error { return second(tx.ExecContext(ctx, "SELECT 1/0")) }
 	for _, c := range []struct {
-		ctx         context.Context
+		ctx         context.Context //nolint:containedctx // a case of a table
 		store       *repo.Store
 		fn          func(ctx context.Context, tx bun.Tx) error
 		class       string
