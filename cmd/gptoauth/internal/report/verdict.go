@@ -27,16 +27,23 @@ func (r Report) verdict() verdict {
 			warnings++
 		}
 	}
+	var v verdict
 	switch {
 	case alarms > 0:
-		return verdict{levelAlarm, "Someone should look at this", r.alarmLead()}
+		v = verdict{levelAlarm, "Someone should look at this", r.alarmLead()}
+	case r.Alarms == nil: // before warnings: that nothing is on fire is what nobody knows
+		v = verdict{levelUnsure, "Whether anything is alarming could not be read", r.calmLead()}
 	case warnings > 0:
-		return verdict{levelWarning, "Nothing is on fire, but something wants attention", r.calmLead()}
+		v = verdict{levelWarning, "Nothing is on fire, but something wants attention", r.calmLead()}
 	case len(r.Gaps) > 0:
-		return verdict{levelUnsure, "Nothing alarming was found, but not everything could be read", "What is missing below says why, and what helps."}
+		v = verdict{levelUnsure, "Nothing alarming was found", r.calmLead()}
 	default:
-		return verdict{levelGood, "Nothing is alarming", r.calmLead()}
+		v = verdict{levelGood, "Nothing is alarming", r.calmLead()}
 	}
+	if len(r.Gaps) > 0 {
+		v.Lead = strings.TrimSpace(v.Lead + " Not everything could be read: what is missing below says why, and what helps.")
+	}
+	return v
 }
 
 // alarmLead says how many, and how long ago.
