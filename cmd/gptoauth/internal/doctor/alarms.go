@@ -11,6 +11,8 @@ import (
 )
 
 const (
+	// defaultGraceSeconds is that of [repo.Config]. Within it a spent token is answered with its successor, unless that was used as well.
+	defaultGraceSeconds = 90
 	// An honest client that lost an answer, or refreshes in parallel, is back within this time.
 	soonMinutes = 15
 	// Below both, retries are the noise of mobile networks.
@@ -22,9 +24,10 @@ const (
 type Alarms struct {
 	Refreshes int       `bun:"refreshes"`
 	Retries   int       `bun:"retries"`
-	Soon      int       `bun:"soon"`    // spent tokens that came back soon after their rotation
-	Longest   int       `bun:"longest"` // of those, in seconds after it
-	Late      int       `bun:"late"`    // and those that came back later
+	InGrace   int       `bun:"in_grace"` // spent tokens that came back within the default grace after their rotation
+	Soon      int       `bun:"soon"`     // those that came back soon after it
+	Longest   int       `bun:"longest"`  // of those, in seconds after it
+	Late      int       `bun:"late"`     // and those that came back later
 	Replays   int       `bun:"replays"`
 	LatestAt  time.Time `bun:"latest_at,nullzero"` // of what came back; zero if nothing did
 
@@ -43,7 +46,7 @@ func lookAtAlarms(ctx context.Context, p *Patient) (string, []Finding, error) {
 		return err
 	})
 	a.Days = 1
-	seen := fmt.Sprintf("%d refreshes, %d retries, %d reused, %d codes replayed", a.Refreshes, a.Retries, a.Soon+a.Late, a.Replays)
+	seen := fmt.Sprintf("%d refreshes, %d retries, %d reused, %d codes replayed", a.Refreshes, a.Retries, a.Reused(), a.Replays)
 	return seen, a.Judge(), err
 }
 
@@ -57,7 +60,8 @@ func ReadAlarms(ctx context.Context, tx bun.Tx, since time.Time, types ...string
 	err := tx.NewRaw(`
 		SELECT count(*) FILTER (WHERE event_type = 'token_refresh') AS refreshes,
 		       count(*) FILTER (WHERE event_type = 'token_retry') AS retries,
-		       count(*) FILTER (WHERE after <= ? * interval '1 minute') AS soon,
+		       count(*) FILTER (WHERE after < ? * interval '1 second') AS in_grace,
+		       count(*) FILTER (WHERE after >= ? * interval '1 second' AND after <= ? * interval '1 minute') AS soon,
 		       coalesce(extract(epoch FROM max(after) FILTER (WHERE after <= ? * interval '1 minute'))::int, 0) AS longest,
 		       count(*) FILTER (WHERE event_type = 'token_reuse' AND (after <= ? * interval '1 minute') IS NOT TRUE) AS late,
 		       count(*) FILTER (WHERE event_type = 'code_replay') AS replays,
@@ -67,18 +71,28 @@ func ReadAlarms(ctx context.Context, tx bun.Tx, since time.Time, types ...string
 		          FROM public.gpt_oauth_events
 		         WHERE created_at >= ?
 		           AND event_type IN (?)) AS e`,
-		soonMinutes, soonMinutes, soonMinutes, since, bun.List(types)).Scan(ctx, &a)
+		defaultGraceSeconds, defaultGraceSeconds, soonMinutes, soonMinutes, soonMinutes, since, bun.List(types)).Scan(ctx, &a)
 	return a, err
 }
+
+// Reused counts the spent tokens that came back.
+func (a Alarms) Reused() int { return a.InGrace + a.Soon + a.Late }
 
 // Judge says what is wrong.
 func (a Alarms) Judge() []Finding {
 	var findings []Finding
 	since := fmt.Sprintf("--since %dd", max(a.Days, 1))
+	if a.InGrace > 0 {
+		findings = append(findings, Finding{
+			fmt.Sprintf("%s reused within the grace (of %d seconds by default), after the successor was used as well: two holders, or a client that forks. Each ended its session.",
+				count(a.InGrace, "token was", "tokens were"), defaultGraceSeconds),
+			"gptoauth events list --type token_reuse " + since + ": are there addresses of strangers, or does a client keep its token in two places? A repo.Config.Grace below the default may be too short.",
+		})
+	}
 	if a.Soon > 0 {
 		findings = append(findings, Finding{
-			fmt.Sprintf("Your grace is too short: %s reused within %d minutes of being rotated, the latest after %d seconds, as clients do that lost an answer or refresh in parallel. Each ended its session.",
-				count(a.Soon, "token was", "tokens were"), soonMinutes, a.Longest),
+			fmt.Sprintf("Your grace is too short: %s reused %d seconds to %d minutes after being rotated, the latest after %d seconds, as clients do that lost an answer or refresh in parallel. Each ended its session.",
+				count(a.Soon, "token was", "tokens were"), defaultGraceSeconds, soonMinutes, a.Longest),
 			"Raise repo.Config.Grace (90 seconds by default, at most 10 minutes), unless gptoauth events list --type token_reuse " + since + " shows addresses of strangers.",
 		})
 	}

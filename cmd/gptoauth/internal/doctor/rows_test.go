@@ -67,7 +67,13 @@ func TestAlarmsAreRead(t *testing.T) {
 		t.Parallel()
 		_, db := newDatabase(t)
 		reuse(t, newStore(t, db), 3*time.Minute)
-		requireOnly(t, examined(t, Patient{DB: db}), "alarms", "Your grace is too short: 1 token was reused within 15 minutes of being rotated, the latest after 180 seconds")
+		requireOnly(t, examined(t, Patient{DB: db}), "alarms", "Your grace is too short: 1 token was reused 90 seconds to 15 minutes after being rotated, the latest after 180 seconds")
+	})
+	t.Run("ASuccessorWasUsedAsWell", func(t *testing.T) {
+		t.Parallel()
+		_, db := newDatabase(t)
+		reuse(t, newStore(t, db), 0) // the grace would have answered it, had it not been rotated twice
+		requireOnly(t, examined(t, Patient{DB: db}), "alarms", "1 token was reused within the grace (of 90 seconds by default), after the successor was used as well")
 	})
 	t.Run("SomeoneReplaysATokenAndACode", func(t *testing.T) {
 		t.Parallel()

@@ -12,8 +12,9 @@ import (
 
 // Alarms are the spent tokens and codes that came back in the window.
 type Alarms struct {
-	Soon     int           `json:"soon"` // tokens, so soon that the grace period may be too short
-	Late     int           `json:"late"` // tokens, later
+	InGrace  int           `json:"in_grace"` // tokens, within the default grace, after their successors were used as well
+	Soon     int           `json:"soon"`     // tokens, after it and so soon that the grace period may be too short
+	Late     int           `json:"late"`     // tokens, later
 	Replays  int           `json:"replays"`
 	LatestAt time.Time     `json:"latest_at,omitzero"`
 	Clients  []ClientCount `json:"clients"`
@@ -28,7 +29,9 @@ type ClientCount struct {
 	Alarms   int    `json:"alarms"`
 }
 
-func (a Alarms) total() int { return a.Soon + a.Late + a.Replays }
+func (a Alarms) reused() int { return a.InGrace + a.Soon + a.Late }
+
+func (a Alarms) total() int { return a.reused() + a.Replays }
 
 func readAlarms(ctx context.Context, s *snapshot, tx bun.Tx) (Alarms, error) {
 	types := []string{repo.EventTokenReuse, repo.EventCodeReplay}
@@ -42,7 +45,7 @@ func readAlarms(ctx context.Context, s *snapshot, tx bun.Tx) (Alarms, error) {
 	}
 	found.Days = s.window.days
 	a := Alarms{
-		Soon: found.Soon, Late: found.Late, Replays: found.Replays, LatestAt: found.LatestAt.UTC(),
+		InGrace: found.InGrace, Soon: found.Soon, Late: found.Late, Replays: found.Replays, LatestAt: found.LatestAt.UTC(),
 		Clients: []ClientCount{}, judged: found.Judge(),
 	}
 	for _, c := range counts {

@@ -118,11 +118,11 @@ func TestFiguresAreThoseOfTheRows(t *testing.T) {
 		{"client_3", false, 1, series(29)},
 	}, r.SignIns.Clients)
 
-	require.Equal(t, []int{0, 1, 1}, []int{r.Alarms.Soon, r.Alarms.Late, r.Alarms.Replays})
+	require.Equal(t, []int{0, 0, 1, 1}, []int{r.Alarms.InGrace, r.Alarms.Soon, r.Alarms.Late, r.Alarms.Replays})
 	require.Equal(t, []ClientCount{{"client_1", false, 2}}, r.Alarms.Clients)
 	require.WithinDuration(t, r.MadeAt, r.Alarms.LatestAt, time.Minute)
 	require.Equal(t, Living{1, 1, 1, []LivingClient{{"client_2", false, 1, 1, 1}}}, *r.Living)
-	require.Equal(t, Ended{3, []EndedReason{{"code_replay", false, 1}, {"sign_out", false, 1}, {"token_reuse", false, 1}}}, *r.Ended)
+	require.Equal(t, Ended{3, []EndedReason{{"code_replay", false, 1}, {"token_reuse", false, 1}, {"", true, 1}}}, *r.Ended)
 
 	require.Len(t, r.Storage.Tables, 4)
 	for _, table := range r.Storage.Tables {

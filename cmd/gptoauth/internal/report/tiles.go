@@ -54,14 +54,14 @@ func (r Report) alarmTiles() []tile {
 	if a == nil {
 		return tiles
 	}
-	for i, n := range []int{a.Soon + a.Late, a.Replays} {
+	for i, n := range []int{a.reused(), a.Replays} {
 		tiles[i].Value, tiles[i].Note = compact(n), "as it should be"
 		if n > 0 {
 			tiles[i].Level, tiles[i].Note = levelAlarm, "each ended its session"
 		}
 	}
-	if a.Soon > 0 {
-		tiles[0].Note = compact(a.Soon) + " soon after rotation"
+	if soon := a.InGrace + a.Soon; soon > 0 {
+		tiles[0].Note = compact(soon) + " soon after rotation"
 	}
 	return tiles
 }

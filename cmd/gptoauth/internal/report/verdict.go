@@ -50,7 +50,7 @@ func (r Report) verdict() verdict {
 func (r Report) alarmLead() string {
 	a := r.Alarms
 	var parts []string
-	if n := a.Soon + a.Late; n > 0 {
+	if n := a.reused(); n > 0 {
 		parts = append(parts, count(n, "spent refresh token", "spent refresh tokens"))
 	}
 	if a.Replays > 0 {
