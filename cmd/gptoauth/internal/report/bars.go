@@ -14,9 +14,9 @@ type bars struct {
 func (bars) Stands() bool { return false }
 
 type lyingBar struct {
-	Name, Class, Text, Hint string
-	Parts                   []part
-	Cells                   []string // of the table, after the name
+	Name, Text, Hint string
+	Parts            []part
+	Cells            []string // of the table, after the name
 }
 
 // part is a piece of a bar, in hundredths of the longest.

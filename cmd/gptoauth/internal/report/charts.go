@@ -137,7 +137,7 @@ func (r Report) livingChart() bars {
 func (r Report) endedChart() bars {
 	b := bars{
 		ID: "ended", Title: "Sessions ended", Head: []string{"Reason", "Sessions", "Share"}, Empty: "No session was ended.", Gap: r.gap("ended"),
-		Lead: "By reason. Those that expired are not among them, nor those that are purged already.",
+		Lead: "By reason, of which those of the host's own are not named. Those that expired are not among them, nor those that are purged already.",
 	}
 	if r.Ended == nil {
 		return b

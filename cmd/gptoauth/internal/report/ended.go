@@ -6,6 +6,7 @@ import (
 	"github.com/uptrace/bun"
 
 	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/doctor"
+	"github.com/gptoauth/gptoauth/repo"
 )
 
 // Ended are the sessions that were ended in the window and are not yet purged. Those that merely expired are none of them.
@@ -14,11 +15,17 @@ type Ended struct {
 	Reasons  []EndedReason `json:"reasons"`
 }
 
-// EndedReason is why.
+// EndedReason is why. What a host gives as its reason is free text, in which people may be named: only ours are shown.
 type EndedReason struct {
 	Reason   string `bun:"reason"   json:"reason"`
-	Others   bool   `bun:"others"   json:"others"` // true: all reasons but those named
+	Others   bool   `bun:"others"   json:"others"` // true: all reasons of the host's own
 	Sessions int    `bun:"sessions" json:"sessions"`
+}
+
+// ownReasons are those that the library gives, and gptoauth serve.
+var ownReasons = []string{
+	repo.EventTokenReuse, repo.EventCodeReplay, repo.EventTokenRevoke,
+	"access_token_revoke", "clerk_user_deleted", "ended_by_person", "no_token_given",
 }
 
 // readEnded reads the sessions that idx_gpt_sessions_ended_at finds. The events would say the same of more time, but one of
@@ -29,18 +36,12 @@ func readEnded(ctx context.Context, s *snapshot, tx bun.Tx) (Ended, error) {
 		return result, err
 	}
 	err := tx.NewRaw(`
-		WITH counted AS (
-		    SELECT coalesce(end_reason, '') AS reason, count(*) AS sessions
-		      FROM public.gpt_sessions
-		     WHERE ended_at >= ?
-		     GROUP BY 1
-		), ranked AS (
-		    SELECT reason, sessions, row_number() OVER (ORDER BY sessions DESC, reason) AS rank FROM counted
-		)
-		SELECT CASE WHEN rank <= ? THEN reason ELSE '' END AS reason, rank > ? AS others, sum(sessions)::int8 AS sessions
-		  FROM ranked
+		SELECT CASE WHEN end_reason IN (?) THEN end_reason ELSE '' END AS reason,
+		       coalesce(end_reason NOT IN (?), false) AS others, count(*) AS sessions
+		  FROM public.gpt_sessions
+		 WHERE ended_at >= ?
 		 GROUP BY 1, 2
-		 ORDER BY min(rank)`, s.window.since, shownBars, shownBars).Scan(ctx, &result.Reasons)
+		 ORDER BY others, sessions DESC, reason`, bun.List(ownReasons), bun.List(ownReasons), s.window.since).Scan(ctx, &result.Reasons)
 	for _, r := range result.Reasons {
 		result.Sessions += r.Sessions
 	}

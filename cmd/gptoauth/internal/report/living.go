@@ -8,7 +8,7 @@ import (
 	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/doctor"
 )
 
-// shownBars is how many clients and reasons have a bar of their own.
+// shownBars is how many clients have a bar of their own.
 const shownBars = 8
 
 // Living are the sessions that are alive now.

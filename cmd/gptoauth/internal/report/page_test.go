@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -218,7 +222,44 @@ func TestBarsAreToScale(t *testing.T) {
 	require.Contains(t, c.Alt, "In all: a 160, b 101. Most in one day: 200, Wed 28 Oct 2026.")
 }
 
-// Clients register under names of their own, and hosts give reasons: neither can write into the page.
+// The reasons of a host are free text, and whom it names in them is not to be seen, neither on the page nor in JSON.
+func TestNoReasonOfTheHostIsShown(t *testing.T) {
+	t.Parallel()
+	db := repotest.DB(t)
+	story(t, db)
+	const hostile = "ada@example.com asked for it <b>gptr_abc</b>"
+	_, err := db.ExecContext(t.Context(), "UPDATE public.gpt_sessions SET end_reason = ? WHERE end_reason IN ('sign_out', 'code_replay')", hostile)
+	require.NoError(t, err)
+	r := read(t, db, 30)
+	require.Equal(t, Ended{3, []EndedReason{{"token_reuse", false, 1}, {"", true, 2}}}, *r.Ended)
+	encoded, err := json.Marshal(r)
+	require.NoError(t, err)
+	page := pageOf(t, r)
+	for _, part := range []string{"ada@", "asked for it", "gptr_abc"} {
+		require.NotContains(t, string(encoded), part)
+		require.NotContains(t, page, part)
+	}
+	require.Contains(t, textOf(parse(t, page)), "the host's own reasons 2 67 %")
+}
+
+// What the library and the server give as reasons is named.
+func TestOurOwnReasonsAreNamed(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../server/*.go")
+	require.NoError(t, err)
+	found := 0
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, match := range regexp.MustCompile(`\breason[A-Z]\w+ *= "(\w+)"`).FindAllSubmatch(source, -1) {
+			require.Contains(t, ownReasons, string(match[1]))
+			found++
+		}
+	}
+	require.Equal(t, 4, found)
+}
+
+// Clients register under names of their own, and cannot write into the page.
 func TestHostileNamesAreText(t *testing.T) {
 	t.Parallel()
 	db := repotest.DB(t)
@@ -227,7 +268,6 @@ func TestHostileNamesAreText(t *testing.T) {
 	for _, statement := range []string{
 		"UPDATE public.gpt_oauth_events SET client_id = ? WHERE client_id = 'client_1'",
 		"UPDATE public.gpt_sessions SET client_id = ?",
-		"UPDATE public.gpt_sessions SET end_reason = ? WHERE ended_at IS NOT NULL",
 	} {
 		_, err := db.ExecContext(t.Context(), statement, hostile)
 		require.NoError(t, err)

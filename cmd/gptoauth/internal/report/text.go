@@ -134,7 +134,7 @@ func clientName(id string, others bool) string {
 }
 
 func reasonName(reason string, others bool) string {
-	return name(reason, "no reason given", others, "all other reasons")
+	return name(reason, "no reason given", others, "the host's own reasons")
 }
 
 // minute is a time as the page shows it.
