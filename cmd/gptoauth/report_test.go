@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/report"
+	"github.com/gptoauth/gptoauth/internal/ageing"
 	"github.com/gptoauth/gptoauth/internal/privatepg"
 	"github.com/gptoauth/gptoauth/repo/repotest"
 )
@@ -21,17 +23,24 @@ func TestReportUsage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	other := filepath.Join(dir, "notes.html")
-	require.NoError(t, os.WriteFile(other, []byte("<!doctype html>\nmine\n"), 0o600))
+	require.NoError(t, os.WriteFile(other, []byte("<!doctype html>\nmine, with "+report.Beginning), 0o600))
+	empty, dangling := filepath.Join(dir, "empty.html"), filepath.Join(dir, "dangling.html")
+	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+	require.NoError(t, os.Symlink("nowhere.html", dangling))
 	for stderr, args := range map[string][]string{
 		"--out is missing: name a file for the page, or - for stdout": {},
 		"--out - and --json both want stdout":                         {"--out", "-", "--json"},
 		"--days is 0, want 1 to 400":                                  {"--out", "-", "--days", "0"},
 		"--days is 401, want 1 to 400":                                {"--out", "-", "--days", "401"},
 		"the value of --days is not of its kind":                      {"--out", "-", "--days", "week"},
-		"--timeout is -1s, want at least 0":                           {"--out", "-", "--timeout", "-1s"},
+		"--timeout is -1s, want 1ms to 576h, or 0 for never":          {"--out", "-", "--timeout", "-1s"},
+		"--timeout is 900µs, want 1ms to 576h, or 0 for never":        {"--out", "-", "--timeout", "900us"},
+		"--timeout is 1000h0m0s, want 1ms to 576h, or 0 for never":    {"--out", "-", "--timeout", "1000h"},
 		"--events is not a duration":                                  {"--out", "-", "--events", "soon"},
-		"--out is no file; for stdout write --out -":                  {"--out", dir},
-		"--out is there and no report: name another file":             {"--out", other},
+		"--out is a folder or a device, not a file":                   {"--out", dir},
+		"--out exists and was not written by gptoauth report: name":   {"--out", other},
+		"--out exists and was not written by gptoauth report:":        {"--out", empty},
+		"--out is a link that leads nowhere":                          {"--out", dangling},
 		"no database is named":                                        {"--out", "-"},
 		"there is an argument and none is wanted":                     {"report.html"},
 	} {
@@ -44,6 +53,12 @@ func TestReportUsage(t *testing.T) {
 	o := gptoauth(t, "", "report", "--out", filepath.Join(dir, "nowhere", "report.html"))
 	require.Equal(t, exitFailed, o.code)
 	require.Contains(t, o.stderr, "no such file or directory")
+	o = gptoauth(t, "", "report", "--out", filepath.Join(other, "report.html"))
+	require.Equal(t, exitFailed, o.code)
+	require.Contains(t, o.stderr, "not a directory")
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, files, 3, "no temporary file is left")
 	content, err := os.ReadFile(other)
 	require.NoError(t, err)
 	require.Contains(t, string(content), "mine")
@@ -52,17 +67,21 @@ func TestReportUsage(t *testing.T) {
 func TestReportWritesAFileOrStdout(t *testing.T) {
 	t.Parallel()
 	databaseURL := storyURL(t)
+	storyEnd := time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)
+	require.NoError(t, ageing.All(t.Context(), openTest(t, databaseURL), -time.Since(storyEnd))) // it has just ended
 	dir := t.TempDir()
 	path, link := filepath.Join(dir, "report.html"), filepath.Join(dir, "latest.html")
 
-	o := gptoauth(t, databaseURL, "report", "--out", path, "--days", "400")
+	o := gptoauth(t, databaseURL, "report", "--out", path, "--days", "30")
 	require.Equal(t, outcome{exitDone, path + "\n", ""}, o)
 	first, err := os.Stat(path)
 	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o644), first.Mode())
+	require.Equal(t, modeByUmask(t), first.Mode())
+	require.NoError(t, os.Chmod(path, 0o640))
 	page, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Contains(t, string(page), "<h1>The last 400 days</h1>")
+	require.Contains(t, string(page), "<h1>The last 30 days</h1>")
+	require.Contains(t, string(page), "Someone should look at this", "the story is in it")
 	for _, secret := range []string{"user_2ada", "user_2eve", "198.51.100.7", "203.0.113.66", storySession, digestOf("a1"), "gopher, remote", "gptr_"} {
 		require.NotContains(t, string(page), secret)
 	}
@@ -74,6 +93,9 @@ func TestReportWritesAFileOrStdout(t *testing.T) {
 	page, err = os.ReadFile(path)
 	require.NoError(t, err)
 	require.Contains(t, string(page), "<h1>The last 24 hours</h1>", "an earlier report is replaced, where the link leads")
+	second, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o640), second.Mode(), "whom it was closed to")
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Len(t, files, 2, "nothing else is left")
@@ -83,6 +105,41 @@ func TestReportWritesAFileOrStdout(t *testing.T) {
 	require.Empty(t, o.stderr)
 	require.True(t, strings.HasPrefix(o.stdout, "<!doctype html>\n"), o.stdout[:40])
 	require.True(t, strings.HasSuffix(o.stdout, "</html>\n"))
+}
+
+// modeByUmask is what a file gets that no one chooses a mode for.
+func modeByUmask(t *testing.T) os.FileMode {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "plain"))
+	require.NoError(t, err)
+	defer file.Close()
+	info, err := file.Stat()
+	require.NoError(t, err)
+	return info.Mode()
+}
+
+// What was written to the file while the report was read is left, and JSON does not go where the page goes.
+func TestReportLeavesWhatOthersWrite(t *testing.T) {
+	t.Parallel()
+	a := &app{}
+	path := filepath.Join(t.TempDir(), "report.html")
+	file, err := a.openReportFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte("mine"), 0o600))
+	require.ErrorContains(t, file.write(t.Context(), []byte(report.Beginning)), "--out exists and was not written by gptoauth report")
+	file.discard()
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "mine", string(content))
+
+	require.NoError(t, os.WriteFile(path, []byte(report.Beginning), 0o600))
+	stdout, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	require.NoError(t, err)
+	defer stdout.Close()
+	var stderr bytes.Buffer
+	code := run(t.Context(), []string{programName, "report", "--out", path, "--json"}, strings.NewReader(""), stdout, &stderr, func(string) string { return "" })
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr.String(), "--out and stdout are the same file")
 }
 
 func TestReportFromADatabaseThatIsNone(t *testing.T) {

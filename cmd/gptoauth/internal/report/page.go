@@ -11,8 +11,10 @@ import (
 	"time"
 )
 
-// Generator is how a page says what made it.
-const Generator = `<meta name="generator" content="gptoauth report">`
+const generator = `<meta name="generator" content="gptoauth report">`
+
+// Beginning is how every page begins, by which it is known to be one.
+const Beginning = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n" + generator + "\n"
 
 //go:embed page.html.tmpl
 var pageText string
@@ -80,7 +82,7 @@ func Write(w io.Writer, r Report) error {
 func head() template.HTML {
 	sum := sha256.Sum256([]byte(css))
 	policy := fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'", base64.StdEncoding.EncodeToString(sum[:]))
-	return template.HTML(Generator + "\n<meta http-equiv=\"Content-Security-Policy\" content=\"" + policy + "\">") //nolint:gosec // our own
+	return template.HTML(generator + "\n<meta http-equiv=\"Content-Security-Policy\" content=\"" + policy + "\">") //nolint:gosec // our own
 }
 
 func (r Report) title() string {

@@ -69,6 +69,7 @@ func textOf(node *html.Node) string {
 // requireGoodPage holds a page to what every one must be, whatever is in it.
 func requireGoodPage(t testing.TB, text string) *html.Node {
 	t.Helper()
+	require.True(t, strings.HasPrefix(text, Beginning))
 	root := parse(t, text)
 	requireSelfContained(t, root)
 	requireOutline(t, root)
