@@ -159,11 +159,14 @@ func TestReportOfAnApplicationRole(t *testing.T) {
 	execIn(t, databaseURL, storySQL)
 	require.Equal(t, exitDone, gptoauth(t, databaseURL, "migrate", "grant", "auth_server").code)
 	type result struct {
-		Activity *struct{} `json:"activity"`
-		Living   *struct{} `json:"living"`
-		Ended    *struct{} `json:"ended"`
-		Storage  *struct{} `json:"storage"`
-		Gaps     []struct {
+		Activity  *struct{} `json:"activity"`
+		Living    *struct{} `json:"living"`
+		Ended     *struct{} `json:"ended"`
+		Storage   *struct{} `json:"storage"`
+		Retention *struct {
+			Kinds []struct{} `json:"kinds"`
+		} `json:"retention"`
+		Gaps []struct {
 			Figure string `json:"figure"`
 			Reason string `json:"reason"`
 		} `json:"gaps"`
@@ -179,7 +182,8 @@ func TestReportOfAnApplicationRole(t *testing.T) {
 	}
 	r := as("auth_server")
 	require.Len(t, r.Gaps, 1)
-	require.Equal(t, "retention", r.Gaps[0].Figure)
+	require.Equal(t, "retention: expired codes", r.Gaps[0].Figure)
+	require.Len(t, r.Retention.Kinds, 3, "the others are seen")
 	require.Contains(t, r.Gaps[0].Reason, "gpt_authorization_codes")
 	require.NotNil(t, r.Activity)
 	require.NotNil(t, r.Living)
@@ -188,7 +192,8 @@ func TestReportOfAnApplicationRole(t *testing.T) {
 	require.Nil(t, r.Activity)
 	require.Nil(t, r.Living)
 	require.NotNil(t, r.Storage)
-	require.Contains(t, r.Gaps[0].Reason, "connect as the owner of the tables")
+	require.Nil(t, r.Retention)
+	require.Contains(t, r.Gaps[0].Reason, "connect as the owner of the tables, or as a role with SELECT on them and BYPASSRLS")
 }
 
 func TestReportThatCannotBeWritten(t *testing.T) {

@@ -84,7 +84,7 @@ func (a Autovacuum) Judge() []Finding {
 				"Autovacuum is off for " + t.Name + ".", "ALTER TABLE " + t.Name + " RESET (autovacuum_enabled);",
 			})
 		}
-		if t.Dead >= behindBy*max(t.Threshold, 1) {
+		if t.Behind() {
 			findings = append(findings, Finding{
 				fmt.Sprintf("%s has %d dead rows, where autovacuum begins at %d; it was vacuumed %s.", t.Name, t.Dead, t.Threshold, t.when()),
 				"VACUUM " + t.Name + "; if it comes back, look for long transactions in pg_stat_activity, and raise autovacuum_vacuum_cost_limit.",
@@ -93,6 +93,9 @@ func (a Autovacuum) Judge() []Finding {
 	}
 	return findings
 }
+
+// Behind says whether autovacuum does not keep up.
+func (t Vacuumed) Behind() bool { return t.Dead >= behindBy*max(t.Threshold, 1) }
 
 func (t Vacuumed) when() string {
 	if t.Hours < 0 {

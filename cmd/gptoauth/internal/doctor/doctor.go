@@ -113,7 +113,7 @@ func reason(err error) string {
 	}
 	switch server.Field('C') {
 	case "42501":
-		return server.Field('M') + ": connect as the owner of the tables"
+		return server.Field('M') + ": " + ConnectAs
 	case "57014":
 		return "it took more than " + patience + ": try again when there is less to do"
 	case "42P01", "42703", "42883":
@@ -135,6 +135,9 @@ func (p *Patient) read(ctx context.Context, f func(tx bun.Tx) error) error {
 	return f(tx)
 }
 
+// ConnectAs is what helps a role that does not see all rows.
+const ConnectAs = "connect as the owner of the tables, or as a role with SELECT on them and BYPASSRLS"
+
 // CanSee is an error if row level security would answer this role with no rows instead of a refusal.
 func CanSee(ctx context.Context, tx bun.Tx, table string) error {
 	var blind bool
@@ -147,7 +150,7 @@ func CanSee(ctx context.Context, tx bun.Tx, table string) error {
 		  FROM pg_catalog.pg_class AS c
 		 WHERE c.oid = ?::regclass`, table).Scan(&blind)
 	if err == nil && blind {
-		err = UnseenError(fmt.Sprintf("row level security hides the rows of %s from this role: connect as the owner of the tables", table))
+		err = UnseenError(fmt.Sprintf("row level security hides the rows of %s from this role: %s", table, ConnectAs))
 	}
 	return err
 }

@@ -165,7 +165,7 @@ func TestThePageIsGoodWhateverIsInIt(t *testing.T) {
 	empty := requireGoodPage(t, pageOf(t, read(t, repotest.DB(t), 30)))
 	require.Contains(t, textOf(empty), "Nothing is alarming No spent token or code came back in 30 days, no row is overdue for deletion, and autovacuum keeps up. But nothing happens here at all")
 	gaps := Report{MadeAt: time.Now(), Days: 30, Findings: []Finding{}, window: newWindow(time.Now(), 30)}
-	for _, name := range []string{"activity", "sign_ins", "alarms", "living", "ended", "storage", "retention"} {
+	for _, name := range []string{"activity", "sign_ins", "alarms", "living", "ended", "storage", "retention: events"} {
 		gaps.Gaps = append(gaps.Gaps, Gap{name, "it took longer than 30s: raise --timeout"})
 	}
 	root := requireGoodPage(t, pageOf(t, gaps))

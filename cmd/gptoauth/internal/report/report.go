@@ -17,8 +17,8 @@ const MaxDays = 400
 
 // Params say what to report.
 type Params struct {
-	Days      int                // today and the days before it, at most MaxDays
-	Timeout   time.Duration      // of each figure, which is given up after it; 0: never
+	Days      int                // how many, up to now; at most MaxDays
+	Timeout   time.Duration      // of each statement, after which its figure is given up; 0: never
 	Retention doctor.Retention   // by which rows are overdue
 	Progress  func(doing string) // optional; is told what is being read
 	Version   string             // of the program, for the foot of the page
@@ -51,8 +51,8 @@ type Report struct {
 	took    time.Duration
 }
 
-// Read reads everything in one snapshot of the database, by its clock, and changes nothing. After a figure that took too long
-// it goes on with a later snapshot.
+// Read reads everything in one snapshot of the database, by its clock, and changes nothing. After a figure that took too long,
+// or cost the connection, it goes on with a later snapshot.
 func Read(ctx context.Context, db *bun.DB, params Params) (Report, error) {
 	if params.Progress == nil {
 		params.Progress = func(string) {}
@@ -74,7 +74,7 @@ func Read(ctx context.Context, db *bun.DB, params Params) (Report, error) {
 	r.Living = figure(ctx, s, "living", "counting sessions that live", readLiving)
 	r.Ended = figure(ctx, s, "ended", "counting sessions that ended", readEnded)
 	r.Storage = figure(ctx, s, "storage", "measuring tables", readStorage)
-	r.Retention = figure(ctx, s, "retention", "looking for what is overdue", readRetention)
+	r.Retention = readRetention(ctx, s)
 	r.Gaps = append(r.Gaps, s.gaps...)
 	r.Findings = append(r.Findings, r.judge()...)
 	r.took = time.Since(began)

@@ -12,9 +12,10 @@ import (
 
 // Retention is what the janitor has left.
 type Retention struct {
-	Kinds []Kind `json:"kinds"`
+	Kinds []Kind `json:"kinds"` // but those that could not be read
 
 	judged []doctor.Finding
+	whole  bool // all kinds could be read
 }
 
 // Kind is a kind of rows that the janitor deletes.
@@ -28,34 +29,52 @@ type Kind struct {
 	AtLeast     bool      `json:"at_least"`               // there may be more
 }
 
-// readRetention reads the first entry of an index for each kind, and those that are overdue up to a bound.
-func readRetention(ctx context.Context, s *snapshot, tx bun.Tx) (Retention, error) {
+// readRetention reads each kind as a figure of its own: codes are what an application role does not see. It is nil if there is none.
+func readRetention(ctx context.Context, s *snapshot) *Retention {
 	result := Retention{Kinds: []Kind{}}
 	var overdue []string
-	for _, leftover := range s.params.Retention.Leftovers() {
-		kind := Kind{Name: leftover.Many, Table: leftover.Table}
-		var err error
-		if kind.OldestAt, err = leftover.Oldest(ctx, tx); err != nil {
-			return result, err
-		}
-		if kind.Overdue, err = leftover.Overdue(ctx, tx); err != nil {
-			return result, err
-		}
-		kind.AtLeast = doctor.Uncounted(kind.Overdue)
-		if !kind.OldestAt.IsZero() {
-			kind.OldestAt = kind.OldestAt.UTC()
-		}
-		if leftover.Keep != repo.Off {
-			kind.KeepSeconds = int(leftover.Keep / time.Second)
-			if !kind.OldestAt.IsZero() {
-				kind.DueAt = kind.OldestAt.Add(leftover.Keep)
-			}
+	leftovers := s.params.Retention.Leftovers()
+	for _, leftover := range leftovers {
+		kind := figure(ctx, s, retentionGap+leftover.Many, "looking for "+leftover.Many+" that are overdue",
+			func(ctx context.Context, _ *snapshot, tx bun.Tx) (Kind, error) { return readKind(ctx, tx, leftover) })
+		if kind == nil {
+			continue
 		}
 		if kind.Overdue > 0 {
 			overdue = append(overdue, leftover.Say(kind.Overdue))
 		}
-		result.Kinds = append(result.Kinds, kind)
+		result.Kinds = append(result.Kinds, *kind)
 	}
+	if len(result.Kinds) == 0 {
+		return nil
+	}
+	result.whole = len(result.Kinds) == len(leftovers)
 	result.judged = doctor.JudgeOverdue(overdue)
-	return result, nil
+	return &result
+}
+
+// retentionGap is how the gap of a kind is named, before the kind.
+const retentionGap = "retention: "
+
+// readKind reads the first entry of an index, and counts the rows that are overdue up to a bound.
+func readKind(ctx context.Context, tx bun.Tx, leftover doctor.Leftover) (Kind, error) {
+	kind := Kind{Name: leftover.Many, Table: leftover.Table}
+	var err error
+	if kind.OldestAt, err = leftover.Oldest(ctx, tx); err != nil {
+		return kind, err
+	}
+	if kind.Overdue, err = leftover.Overdue(ctx, tx); err != nil {
+		return kind, err
+	}
+	kind.AtLeast = doctor.Uncounted(kind.Overdue)
+	if !kind.OldestAt.IsZero() {
+		kind.OldestAt = kind.OldestAt.UTC()
+	}
+	if leftover.Keep != repo.Off {
+		kind.KeepSeconds = int(leftover.Keep / time.Second)
+		if !kind.OldestAt.IsZero() {
+			kind.DueAt = kind.OldestAt.Add(leftover.Keep)
+		}
+	}
+	return kind, nil
 }

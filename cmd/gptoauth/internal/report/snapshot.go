@@ -26,6 +26,8 @@ type snapshot struct {
 	window window
 	gaps   []Gap
 	err    error // that ends it all
+
+	replica bool
 }
 
 // begin makes sure that there is one. A query that takes too long costs the driver its connection, and the figures after it are
@@ -72,7 +74,7 @@ func (s *snapshot) identify(ctx context.Context, r *Report) error {
 	r.window = newWindow(r.MadeAt, r.Days)
 	r.Since, r.Until = r.window.since, r.window.until
 	r.BucketSeconds = int(r.window.bucket / time.Second)
-	s.window = r.window
+	s.window, s.replica = r.window, r.Replica
 	return nil
 }
 
@@ -82,8 +84,8 @@ type Gap struct {
 	Reason string `json:"reason"`
 }
 
-// figure reads one, within a savepoint, so that what takes too long or may not be read costs this figure only. The server is
-// bounded and not the client, whose giving up would not stop it.
+// figure reads one, within a savepoint, so that what takes too long, may not be read or is broken costs this figure only. The
+// server is bounded and not the client, whose giving up would not stop it.
 func figure[T any](ctx context.Context, s *snapshot, name, doing string, read func(context.Context, *snapshot, bun.Tx) (T, error)) *T {
 	if s.err != nil {
 		return nil
@@ -93,6 +95,7 @@ func figure[T any](ctx context.Context, s *snapshot, name, doing string, read fu
 		return nil
 	}
 	var result T
+	began := time.Now()
 	err := s.tx.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) (err error) {
 		if _, err := tx.ExecContext(ctx, "SET LOCAL statement_timeout = ?", s.params.Timeout.Milliseconds()); err != nil {
 			return err
@@ -103,41 +106,46 @@ func figure[T any](ctx context.Context, s *snapshot, name, doing string, read fu
 	if err == nil {
 		return &result
 	}
-	reason := s.reason(err)
+	reason := s.reason(err, time.Since(began))
 	if reason == "" || ctx.Err() != nil {
 		s.err = err
 		return nil
 	}
 	s.gaps = append(s.gaps, Gap{name, reason})
-	if state(err) == queryCanceled {
+	if costsConnection(err) {
 		s.end()
 	}
 	return nil
 }
 
-// reason says why there is no figure. It is empty for what is wrong with more than one of them.
-func (s *snapshot) reason(err error) string {
+// reason says why there is no figure. It is empty for what the server did not say, and what may be wrong with all of them.
+func (s *snapshot) reason(err error, after time.Duration) string {
 	if unseen, ok := errors.AsType[doctor.UnseenError](err); ok {
 		return string(unseen)
 	}
-	switch state(err) {
-	case queryCanceled:
-		return "it took longer than " + s.params.Timeout.String() + ": raise --timeout"
-	case "42501": // insufficient_privilege
-		server, _ := errors.AsType[pgdriver.Error](err)
-		return server.Field('M') + ": connect as the owner of the tables"
-	default:
+	server, ok := errors.AsType[pgdriver.Error](err)
+	if !ok {
 		return ""
+	}
+	code := server.Field('C')
+	switch {
+	case code == queryCanceled && s.params.Timeout > 0 && after >= s.params.Timeout:
+		return "it took longer than " + s.params.Timeout.String() + ": raise --timeout"
+	case code == queryCanceled:
+		return "it was cancelled"
+	case code == "42501": // insufficient_privilege
+		return server.Field('M') + ": " + doctor.ConnectAs
+	case strings.HasPrefix(code, "22"): // a data exception quotes a value, which a page that may be shown around does not
+		return "a row holds a value that cannot be read (SQLSTATE " + code + ")"
+	default:
+		return server.Field('M')
 	}
 }
 
 const queryCanceled = "57014"
 
-// state is the SQLSTATE of what a server has answered.
-func state(err error) string {
+// costsConnection says whether the driver, or the server, gives the connection up after an error.
+func costsConnection(err error) bool {
 	server, ok := errors.AsType[pgdriver.Error](err)
-	if !ok {
-		return ""
-	}
-	return server.Field('C')
+	return ok && (server.Field('C') == queryCanceled || server.Field('V') == "FATAL")
 }

@@ -26,10 +26,12 @@ type Table struct {
 	Rows            int       `bun:"rows"        json:"rows_estimate"`
 	TableBytes      int64     `bun:"table_bytes" json:"table_bytes"`
 	IndexBytes      int64     `bun:"index_bytes" json:"index_bytes"`
-	Dead            int       `bun:"-"           json:"dead_rows"`
-	VacuumThreshold int       `bun:"-"           json:"vacuum_threshold"` // dead rows at which autovacuum begins
+	Dead            *int      `bun:"-"           json:"dead_rows"`        // nil: not known, on a replica
+	VacuumThreshold *int      `bun:"-"           json:"vacuum_threshold"` // dead rows at which autovacuum begins; nil: likewise
 	VacuumedAt      time.Time `bun:"-"           json:"vacuumed_at,omitzero"`
 	Indexes         []Index   `bun:"-"           json:"indexes"`
+
+	behind bool // as doctor judges
 }
 
 // Index is one of a table.
@@ -42,7 +44,7 @@ type Index struct {
 
 func (t Table) bytes() int64 { return t.TableBytes + t.IndexBytes }
 
-func readStorage(ctx context.Context, _ *snapshot, tx bun.Tx) (Storage, error) {
+func readStorage(ctx context.Context, s *snapshot, tx bun.Tx) (Storage, error) {
 	vacuum, err := doctor.ReadAutovacuum(ctx, tx)
 	if err != nil {
 		return Storage{}, err
@@ -66,12 +68,16 @@ func readStorage(ctx context.Context, _ *snapshot, tx bun.Tx) (Storage, error) {
 		 ORDER BY bytes DESC, name`, bun.List(tableNames)).Scan(ctx, &indexes); err != nil {
 		return Storage{}, err
 	}
-	return assemble(vacuum, tables, indexes), nil
+	return assemble(s.replica, vacuum, tables, indexes), nil
 }
 
-// assemble puts together what is known of each table. A table that was never analyzed has no reltuples.
-func assemble(vacuum doctor.Autovacuum, tables []Table, indexes []Index) Storage {
-	s := Storage{Tables: tables, judged: vacuum.Judge()}
+// assemble puts together what is known of each table. A table that was never analyzed has no reltuples. A replica counts no dead
+// rows of its own, and none of the primary's.
+func assemble(replica bool, vacuum doctor.Autovacuum, tables []Table, indexes []Index) Storage {
+	s := Storage{Tables: tables}
+	if !replica {
+		s.judged = vacuum.Judge()
+	}
 	for i := range s.Tables {
 		t := &s.Tables[i]
 		s.Bytes += t.bytes()
@@ -85,10 +91,13 @@ func assemble(vacuum doctor.Autovacuum, tables []Table, indexes []Index) Storage
 			if v.Name != t.Name {
 				continue
 			}
-			t.Dead, t.VacuumThreshold = v.Dead, v.Threshold
 			if t.Rows < 0 {
 				t.Rows = v.Live
 			}
+			if replica {
+				continue
+			}
+			t.Dead, t.VacuumThreshold, t.behind = &v.Dead, &v.Threshold, v.Behind()
 			if !v.At.IsZero() {
 				t.VacuumedAt = v.At.UTC()
 			}

@@ -16,7 +16,7 @@ type storageView struct {
 type tableView struct {
 	Name, Rows, Size, Heap, Indexes, Dead, Vacuumed string
 	Threshold                                       string
-	Behind                                          bool // more dead rows than autovacuum lets be
+	Behind                                          bool // more dead rows than doctor lets be
 	Parts                                           []part
 	Each                                            []Index
 }
@@ -32,11 +32,14 @@ func (r Report) storageView() storageView {
 		largest = max(largest, t.bytes())
 	}
 	for _, t := range r.Storage.Tables {
-		heap := lengthOf(t.TableBytes, largest)
+		heap, vacuumed := lengthOf(t.TableBytes, largest), unknown
+		if !r.Replica {
+			vacuumed = ago(r.MadeAt, t.VacuumedAt, "never")
+		}
 		v.Tables = append(v.Tables, tableView{
 			Name: shortTable(t.Name), Rows: compact(t.Rows), Size: bytesText(t.bytes()), Heap: bytesText(t.TableBytes),
-			Indexes: bytesText(t.IndexBytes), Dead: compact(t.Dead), Threshold: compact(t.VacuumThreshold),
-			Vacuumed: ago(r.MadeAt, t.VacuumedAt, "never"), Behind: t.Dead > t.VacuumThreshold && t.VacuumThreshold > 0,
+			Indexes: bytesText(t.IndexBytes), Dead: known(t.Dead), Threshold: known(t.VacuumThreshold),
+			Vacuumed: vacuumed, Behind: t.behind,
 			Parts: []part{{"c1", 0, heap}, {"c2", heap, lengthOf(t.IndexBytes, largest)}},
 			Each:  t.Indexes,
 		})
@@ -44,9 +47,19 @@ func (r Report) storageView() storageView {
 	return v
 }
 
+// unknown stands for a number that there is not.
+const unknown = "–"
+
+func known(n *int) string {
+	if n == nil {
+		return unknown
+	}
+	return compact(*n)
+}
+
 // retentionView is what the janitor has left, as the page shows it.
 type retentionView struct {
-	Gap   string
+	Gaps  []Gap // of kinds
 	Kinds []kindView
 }
 
@@ -56,14 +69,19 @@ type kindView struct {
 }
 
 func (r Report) retentionView() retentionView {
-	v := retentionView{Gap: r.gap("retention")}
+	v := retentionView{}
+	for _, g := range r.Gaps {
+		if kind, ok := strings.CutPrefix(g.Figure, retentionGap); ok {
+			v.Gaps = append(v.Gaps, Gap{capital(kind), g.Reason})
+		}
+	}
 	if r.Retention == nil {
 		return v
 	}
 	for _, k := range r.Retention.Kinds {
 		view := kindView{
-			Name: strings.ToUpper(k.Name[:1]) + k.Name[1:], Table: shortTable(k.Table), Kept: "for ever", Oldest: ago(r.MadeAt, k.OldestAt, "there is none"),
-			Due: "–", Overdue: thousands(k.Overdue), Late: k.Overdue > 0,
+			Name: capital(k.Name), Table: shortTable(k.Table), Kept: "for ever", Oldest: ago(r.MadeAt, k.OldestAt, "there is none"),
+			Due: unknown, Overdue: thousands(k.Overdue), Late: k.Overdue > 0,
 		}
 		if k.KeepSeconds > 0 {
 			view.Kept = span(time.Duration(k.KeepSeconds) * time.Second)
@@ -78,6 +96,8 @@ func (r Report) retentionView() retentionView {
 	}
 	return v
 }
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // ago says how long before or after now a time is.
 func ago(now, t time.Time, never string) string {

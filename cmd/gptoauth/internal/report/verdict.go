@@ -77,7 +77,7 @@ func (r Report) calmLead() string {
 	if r.Alarms != nil && r.Alarms.total() == 0 {
 		parts = append(parts, "no spent token or code came back in "+r.lasting())
 	}
-	if r.Retention != nil && len(r.Retention.judged) == 0 {
+	if r.Retention != nil && r.Retention.whole && len(r.Retention.judged) == 0 {
 		parts = append(parts, "no row is overdue for deletion")
 	}
 	if r.Storage != nil && len(r.Storage.judged) == 0 {
@@ -93,7 +93,7 @@ func (r Report) calmLead() string {
 	if last := len(parts) - 1; last > 0 {
 		lead = strings.Join(parts[:last], ", ") + ", and " + parts[last]
 	}
-	lead = strings.ToUpper(lead[:1]) + lead[1:] + "."
+	lead = capital(lead) + "."
 	if r.Activity != nil && r.Living != nil && r.Activity.CodesIssued+r.Activity.Rotations+r.Living.Sessions == 0 {
 		lead += " But nothing happens here at all: no one signed in, and no session is active."
 	}
