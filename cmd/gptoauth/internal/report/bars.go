@@ -14,9 +14,10 @@ type bars struct {
 func (bars) Stands() bool { return false }
 
 type lyingBar struct {
-	Name, Text, Hint string
-	Parts            []part
-	Cells            []string // of the table, after the name
+	Name       label
+	Text, Hint string
+	Parts      []part
+	Cells      []string // of the table, after the name
 }
 
 // part is a piece of a bar, in hundredths of the longest.

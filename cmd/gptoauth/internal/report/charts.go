@@ -7,7 +7,7 @@ const noneYet = "None in this time."
 
 // bucketSeries is one count of every bucket.
 func (r Report) bucketSeries(name, class string, of func(Counts) int) series {
-	s := series{Name: name, Class: class}
+	s := series{Name: label{Text: name, Whole: name}, Class: class}
 	for _, b := range r.Activity.Buckets {
 		s.Values = append(s.Values, of(b.Counts))
 		s.Total += of(b.Counts)

@@ -36,9 +36,10 @@ func (columns) Stands() bool { return true }
 
 // series is one of the colours.
 type series struct {
-	Name, Class string
-	Total       int
-	Values      []int
+	Name   label
+	Class  string
+	Total  int
+	Values []int
 }
 
 type column struct {
@@ -101,7 +102,7 @@ func (w window) column(i int, all []series, top int) column {
 		if value == 0 {
 			continue
 		}
-		parts = append(parts, s.Name+" "+thousands(value))
+		parts = append(parts, s.Name.Text+" "+thousands(value))
 		height := max(float64(value)/float64(top)*chartHeight, leastHeight)
 		y = max(y-height, 0)
 		if len(c.Bars) > 0 && height > 3*seam {
@@ -123,7 +124,7 @@ func (c columns) inWords() string {
 	}
 	parts := make([]string, len(c.Series))
 	for i, s := range c.Series {
-		parts[i] = s.Name + " " + thousands(s.Total)
+		parts[i] = s.Name.Text + " " + thousands(s.Total)
 	}
 	most := slices.MaxFunc(c.Columns, func(a, b column) int { return a.Sum - b.Sum })
 	return fmt.Sprintf("In all: %s. Most in one %s: %s, %s.", strings.Join(parts, ", "), c.Each, thousands(most.Sum), most.Label)

@@ -59,7 +59,7 @@ func textOf(node *html.Node) string {
 		switch {
 		case child.Type == html.TextNode:
 			text.WriteString(child.Data)
-		case !slices.Contains([]string{"b", "bdi", "code", "span"}, child.Data):
+		case !slices.Contains([]string{"b", "bdi", "code", "i", "span"}, child.Data):
 			text.WriteByte(' ')
 		}
 	}
@@ -210,8 +210,8 @@ func TestBarsAreToScale(t *testing.T) {
 	w := newWindow(time.Date(2026, 11, 26, 14, 25, 31, 0, time.UTC), 30)
 	values := func(first ...int) []int { return append(first, make([]int, 30-len(first))...) }
 	c := w.draw(columns{Title: "t", Series: []series{
-		{"a", "c1", 160, values(100, 50, 10, 0)},
-		{"b", "c2", 101, values(100, 0, 1, 0)},
+		{name("a"), "c1", 160, values(100, 50, 10, 0)},
+		{name("b"), "c2", 101, values(100, 0, 1, 0)},
 	}})
 	require.Equal(t, []bar{{"c1", 1.1, 50, barWidth, 50}, {"c2", 1.1, 0, barWidth, 50 - seam}}, c.Columns[0].Bars)
 	require.Equal(t, []bar{{"c1", 11.1, 75, barWidth, 25}}, c.Columns[1].Bars)

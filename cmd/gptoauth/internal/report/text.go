@@ -63,6 +63,7 @@ func bytesText(n int64) string {
 
 // span is a length of time in words.
 func span(d time.Duration) string {
+	d = max(d, 0) // a clock was set back
 	switch {
 	case d < time.Minute:
 		return count(int(d/time.Second), "second", "seconds")
@@ -98,43 +99,80 @@ func percent(part, whole int) string {
 	}
 }
 
-// rate is a number of three digits, or all its whole ones.
+// rate is a number of three digits, or all its whole ones, and never has an exponent.
 func rate(r float64) string {
-	if r >= 100 {
+	switch {
+	case r >= 100:
 		return thousands(int(math.Round(r)))
+	case r > 0 && r < 0.01:
+		return "under 0.01"
+	default:
+		return strconv.FormatFloat(r, 'g', 3, 64)
 	}
-	return strconv.FormatFloat(r, 'g', 3, 64)
+}
+
+// perTime is how often something happens, by the shortest time in which it happens at all.
+func perTime(n int, length time.Duration) string {
+	often := float64(n) / length.Minutes()
+	switch {
+	case often >= 1:
+		return rate(often) + " a minute"
+	case often*60 >= 1:
+		return rate(often*60) + " an hour"
+	default:
+		return rate(often*24*60) + " a day"
+	}
 }
 
 // maxName is as much of a name as anyone reads.
 const maxName = 72
 
-// name is what others chose: clients their ids, hosts their reasons. What would turn the line around is replaced.
-func name(s, none string, others bool, allOthers string) string {
-	switch {
-	case others:
-		return allOthers
-	case s == "":
-		return none
-	}
+// label is how someone is called: by an id that others chose, or by words of ours, which stand in italics so that no one
+// can take their place.
+type label struct {
+	Text  string // cut to what anyone reads
+	Whole string
+	Ours  bool
+}
+
+func ours(words string) label { return label{words, words, true} }
+
+// name is what others chose. What would turn the line around is replaced. It is cut in the middle: ids are told apart by their ends.
+func name(s string) label {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return utf8.RuneError
 		}
 		return r
 	}, s)
-	if runes := []rune(s); len(runes) > maxName {
-		return string(runes[:maxName-1]) + "…"
+	runes := []rune(s)
+	if len(runes) <= maxName {
+		return label{Text: s, Whole: s}
 	}
-	return s
+	const head = maxName / 2
+	return label{Text: string(runes[:head]) + "…" + string(runes[len(runes)-(maxName-head-1):]), Whole: s}
 }
 
-func clientName(id string, others bool) string {
-	return name(id, "no client", others, "all other clients")
+func clientName(id string, others bool) label {
+	switch {
+	case others:
+		return ours("all other clients")
+	case id == "":
+		return ours("no client")
+	default:
+		return name(id)
+	}
 }
 
-func reasonName(reason string, others bool) string {
-	return name(reason, "no reason given", others, "the host's own reasons")
+func reasonName(reason string, others bool) label {
+	switch {
+	case others:
+		return ours("the host's own reasons")
+	case reason == "":
+		return ours("no reason given")
+	default:
+		return name(reason)
+	}
 }
 
 // minute is a time as the page shows it.

@@ -36,8 +36,8 @@ func (r Report) trafficTiles(length time.Duration) []tile {
 	if a == nil {
 		return tiles
 	}
-	tiles[0].Value, tiles[0].Note = compact(a.Exchanges), rate(float64(a.Exchanges)/(length.Hours()/24))+" a day"
-	tiles[1].Value, tiles[1].Note = compact(a.Rotations), rate(float64(a.Rotations)/length.Minutes())+" a minute"
+	tiles[0].Value, tiles[0].Note = compact(a.Exchanges), perTime(a.Exchanges, length)
+	tiles[1].Value, tiles[1].Note = compact(a.Rotations), perTime(a.Rotations, length)
 	tiles[2].Value, tiles[2].Note = compact(a.Retries), "none"
 	if a.Retries > 0 {
 		tiles[2].Note = rate(float64(a.Retries)*100/float64(max(a.Rotations, 1))) + " per 100 refreshes"

@@ -58,7 +58,7 @@ func (r Report) alarmLead() string {
 	}
 	lead := fmt.Sprintf("%s came back in %s, the latest %s ago", strings.Join(parts, " and "), r.lasting(), span(r.MadeAt.Sub(a.LatestAt)))
 	if first := a.Clients[0]; a.total() > 1 && first.Alarms*2 > a.total() && !first.Others {
-		lead += fmt.Sprintf("; %s with %s", share(first.Alarms, a.total()), clientName(first.ClientID, false))
+		lead += fmt.Sprintf("; %s with %s", share(first.Alarms, a.total()), clientName(first.ClientID, false).Text)
 	}
 	return lead + ". Each of these sessions was ended at once; what is left to find out is who was behind it."
 }
