@@ -153,6 +153,17 @@ func TestFiguresAreThoseOfTheRows(t *testing.T) {
 	require.Contains(t, r.Findings[0].Fix, "gptoauth events list --type token_reuse --since 30d")
 }
 
+// A session is over when its own time is, whatever its last token says.
+func TestASessionPastItsOwnEndIsNotActive(t *testing.T) {
+	t.Parallel()
+	db := repotest.DB(t)
+	session := repotest.NewSession(t, newStore(t, db), repo.IssueParams{ClientID: "client_1"}, 1)
+	require.Equal(t, 1, read(t, db, 30).Living.Sessions)
+	_, err := db.ExecContext(t.Context(), "UPDATE public.gpt_sessions SET expires_at = now() - interval '1 second' WHERE id = ?", session.SessionID)
+	require.NoError(t, err)
+	require.Zero(t, read(t, db, 30).Living.Sessions)
+}
+
 // Short windows are read by the same index, and do not see what was before.
 func TestTheWindowIsWhatCounts(t *testing.T) {
 	t.Parallel()
