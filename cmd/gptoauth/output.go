@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"time"
 
 	"golang.org/x/term"
@@ -78,13 +77,7 @@ func (a *app) table(titles []string, rows [][]draw.Cell) {
 }
 
 // thousands is how numbers are shown that may be large.
-func thousands(n int) string {
-	digits := strconv.Itoa(n)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
+func thousands(n int) string { return draw.Thousands(n) }
 
 // timestamp is how times are shown to people; the zero time is not.
 func timestamp(t time.Time) string {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 	"github.com/gptoauth/gptoauth/repo"
 )
 
@@ -46,7 +47,8 @@ func lookAtAlarms(ctx context.Context, p *Patient) (string, []Finding, error) {
 		return err
 	})
 	a.Days = 1
-	seen := fmt.Sprintf("%d refreshes, %d retries, %d reused, %d codes replayed", a.Refreshes, a.Retries, a.Reused(), a.Replays)
+	seen := fmt.Sprintf("%s refreshes, %s retries, %s reused, %s codes replayed",
+		draw.Thousands(a.Refreshes), draw.Thousands(a.Retries), draw.Thousands(a.Reused()), draw.Thousands(a.Replays))
 	return seen, a.Judge(), err
 }
 
@@ -110,7 +112,8 @@ func (a Alarms) Judge() []Finding {
 	}
 	if a.Retries >= retriesMatter && a.Retries*100 >= a.Refreshes*retriesPerHundred {
 		findings = append(findings, Finding{
-			fmt.Sprintf("%d retries on %d refreshes: answers get lost on the way to clients, or clients refresh in parallel. The grace period saves them.", a.Retries, a.Refreshes),
+			fmt.Sprintf("%s on %s: answers get lost on the way to clients, or clients refresh in parallel. The grace period saves them.",
+				count(a.Retries, "retry", "retries"), count(a.Refreshes, "refresh", "refreshes")),
 			"Look for timeouts of proxies that are shorter than your server's, and for clients that do not share one refresh.",
 		})
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/uptrace/bun"
+
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 )
 
 // behindBy is how many times the number of dead rows at which autovacuum begins there must be before it is behind.
@@ -86,7 +88,7 @@ func (a Autovacuum) Judge() []Finding {
 		}
 		if t.Behind() {
 			findings = append(findings, Finding{
-				fmt.Sprintf("%s has %d dead rows, where autovacuum begins at %d; it was vacuumed %s.", t.Name, t.Dead, t.Threshold, t.when()),
+				fmt.Sprintf("%s has %s dead rows, where autovacuum begins at %s; it was vacuumed %s.", t.Name, draw.Thousands(t.Dead), draw.Thousands(t.Threshold), t.when()),
 				"VACUUM " + t.Name + "; if it comes back, look for long transactions in pg_stat_activity, and raise autovacuum_vacuum_cost_limit.",
 			})
 		}

@@ -3,7 +3,6 @@ package doctor
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -111,7 +110,7 @@ func Uncounted(n int) bool { return n == countLimit }
 // Say words a number of rows.
 func (l Leftover) Say(n int) string {
 	if Uncounted(n) {
-		return fmt.Sprintf("at least %d %s", n, l.Many)
+		return "at least " + count(n, l.One, l.Many)
 	}
 	return count(n, l.One, l.Many)
 }

@@ -99,6 +99,15 @@ func TestAlarmsAreRead(t *testing.T) {
 	})
 }
 
+// Numbers are written for people, in the report's findings too.
+func TestLargeNumbersHaveSeparators(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, Alarms{Retries: 3333, Refreshes: 12_345}.Judge()[0].Text, "3,333 retries on 12,345 refreshes")
+	require.Equal(t, "at least 10,000 events", Leftover{One: "event", Many: "events"}.Say(countLimit))
+	behind := Autovacuum{On: true, Tables: []Vacuumed{{Name: "public.gpt_sessions", Dead: 1_000_000, Threshold: 1234, Hours: -1}}}
+	require.Contains(t, behind.Judge()[0].Text, "1,000,000 dead rows, where autovacuum begins at 1,234")
+}
+
 func TestDeadRowsAreFound(t *testing.T) {
 	t.Parallel()
 	url, db := newDatabase(t)
