@@ -1,5 +1,5 @@
 // Package report reads what an on-call engineer asks first about a database of gptoauth, and draws it as one page of HTML
-// that needs nothing beside itself. It shows no token, no digest and no person: clients, reasons and numbers only.
+// that needs nothing beside itself. It shows no token, no digest and no person: clients, our own reasons and numbers only.
 package report
 
 import (
