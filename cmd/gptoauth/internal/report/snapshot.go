@@ -19,15 +19,14 @@ var ErrNoTables = errors.New("the tables of gptoauth are not in this database; g
 
 // snapshot is the transaction in which all figures are read: it sees one moment, and cannot write.
 type snapshot struct {
-	db     *bun.DB
-	tx     *bun.Tx // nil: it has to be begun
-	store  *repo.Store
-	params Params
-	window window
-	gaps   []Gap
-	err    error // that ends it all
-
+	db      *bun.DB
+	tx      *bun.Tx // nil: it has to be begun
+	store   *repo.Store
+	params  Params
+	window  window
 	replica bool
+	gaps    []Gap
+	err     error // that ends it all
 }
 
 // begin makes sure that there is one. A query that takes too long costs the driver its connection, and the figures after it are
