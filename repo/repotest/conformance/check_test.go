@@ -150,7 +150,7 @@ func TestManyCallsOfOneMomentAreDecided(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSignedIn(&timeless)
-			random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // not a secret
+			random := rand.New(rand.NewPCG(1, 2))
 			at := 0
 			several := func(n int, o porcupine.Operation) {
 				for range n {

@@ -28,9 +28,9 @@ func TestRepetitionFindsAnotherState(t *testing.T) {
 		var observer attempts
 		subject := lossySubject(t, repo.Config{Observer: &observer}, pgdriverConnector)
 		client := &client{subject.Store}
-		client.signIn(t, "user_1")
+		client.signIn(t)
 		_, err := subject.Store.(conformance.UserEnder).EndUser(
-			loseAndThen(t.Context(), func() { client.signIn(t, "user_1") }), "user_1", "offboarded")
+			loseAndThen(t.Context(), func() { client.signIn(t) }), "user_1", "offboarded")
 		require.NoError(t, err)
 		require.EqualValues(t, 3, observer.Load(), "its answer lost, its event there already, and with another event")
 	})
@@ -38,7 +38,7 @@ func TestRepetitionFindsAnotherState(t *testing.T) {
 	t.Run("ARetryThatComesTooLateIsReuse", func(t *testing.T) {
 		t.Parallel()
 		subject, client := setup(t)
-		first := client.signIn(t, "user_1")
+		first := client.signIn(t)
 		second := client.rotate(t, t.Context(), first.RefreshToken)
 		require.Equal(t, repo.Rotated, second.Outcome)
 
@@ -55,10 +55,10 @@ func TestRepetitionFindsAnotherState(t *testing.T) {
 	t.Run("EndUserEndsWhatBeganMeanwhile", func(t *testing.T) {
 		t.Parallel()
 		subject, client := setup(t)
-		client.signIn(t, "user_1")
+		client.signIn(t)
 		var late uuid.UUID
 		ended, err := subject.Store.(conformance.UserEnder).EndUser(
-			loseAndThen(t.Context(), func() { late = client.signIn(t, "user_1").SessionID }), "user_1", "offboarded")
+			loseAndThen(t.Context(), func() { late = client.signIn(t).SessionID }), "user_1", "offboarded")
 		require.NoError(t, err)
 		require.Equal(t, repo.EndedResult{Sessions: 1}, ended)
 		alive, err := subject.Store.(conformance.Watcher).Active(t.Context(), late)
@@ -80,10 +80,10 @@ func (a *attempts) Begin(ctx context.Context, _ string) (context.Context, func(r
 // client is the other end of a subject.
 type client struct{ conformance.Store }
 
-func (c *client) signIn(t *testing.T, user string) repo.Grant {
+func (c *client) signIn(t *testing.T) repo.Grant {
 	t.Helper()
 	issued, err := c.Issue(t.Context(), repo.IssueParams{
-		ClerkUserID: user, ClientID: "client_1", RedirectURI: "https://client.example/", WithoutPKCE: true,
+		ClerkUserID: "user_1", ClientID: "client_1", RedirectURI: "https://client.example/", WithoutPKCE: true,
 	})
 	require.NoError(t, err)
 	exchanged, err := c.Exchange(t.Context(), repo.ExchangeParams{

@@ -59,6 +59,6 @@ func SavePicture(ctx context.Context, t *testing.T, name string) {
 	}
 	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	require.NoError(t, err)
-	require.NoError(t, os.MkdirAll(folder, 0o750))
-	require.NoError(t, os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600))
+	require.NoError(t, os.MkdirAll(folder, 0o750))                                       //nolint:gosec // whoever runs the test names it
+	require.NoError(t, os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o600)) //nolint:gosec // likewise
 }

@@ -54,7 +54,7 @@ func TestRFCListsAreRefusedIfNothingShowsALine(t *testing.T) {
 		done := make(chan struct{})
 		go func() { // which FailNow ends
 			defer close(done)
-			evidence.require(&told, requirement{section: "1", level: "MUST", demand: "a demand", fallsOn: "us", shownBy: shownBy}, "a line")
+			evidence.require(&told, requirement{section: "1", level: "MUST", demand: "a demand", fallsOn: "us", shownBy: shownBy}, "a line") //nolint:testifylint // told is another test than this one
 		}()
 		<-done
 		return bool(told)
