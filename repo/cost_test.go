@@ -136,6 +136,9 @@ func lengthenFamily(t *testing.T, store *repo.Store, session repotest.Session, g
 		UPDATE gpt_sessions SET refresh_token_id = (SELECT id FROM new WHERE g = ?0) WHERE id = ?1`,
 		generations, session.SessionID, session.ClerkUserID, session.RefreshTokenID)
 	require.NoError(t, err)
+	// The connection may have planned for tables that were nearly empty, and reads such from end to end.
+	_, err = store.DB().ExecContext(t.Context(), "ANALYZE public.gpt_refresh_tokens, public.gpt_sessions")
+	require.NoError(t, err)
 }
 
 // tupleCounts is what the transaction of the store has done so far: rows it updated, and rows of tokens and sessions it
