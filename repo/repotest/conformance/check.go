@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -15,15 +16,19 @@ import (
 // checkTimeout is for one family. A history of some hundred calls takes milliseconds, unless very many answers were lost.
 const checkTimeout = 20 * time.Second
 
-func (h *history) check() error {
+// ErrUndecided is wrapped by the error of [Recorder.Check] if nothing is known to be wrong, but for some history the search
+// for an order was given up after 20 seconds. The more calls overlap and the more answers are lost, the longer it takes.
+var ErrUndecided = errors.New("no order was found in time, and none was ruled out")
+
+func (h *history) check(timeout time.Duration) error {
 	h.layOut()
 	model := h.model(h.operations)
-	result, info := porcupine.CheckOperationsVerbose(model, takeTurns(h.operations), checkTimeout)
+	result, info := porcupine.CheckOperationsVerbose(model, takeTurns(h.operations), timeout)
 	switch result {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:
-		return fmt.Errorf("no order was found in %v that explains %d calls, and none was ruled out", checkTimeout, len(h.operations))
+		return fmt.Errorf("%d calls: %w", len(h.operations), ErrUndecided)
 	case porcupine.Illegal:
 	}
 	return fmt.Errorf("no order of %d calls explains the answer to %s%s:\n%s",

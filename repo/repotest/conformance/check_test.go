@@ -1,8 +1,10 @@
 package conformance
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -168,4 +170,27 @@ func TestManyCallsOfOneMomentAreDecided(t *testing.T) {
 			require.Equal(t, porcupine.Illegal, s.verdict())
 		})
 	}
+}
+
+// What is wrong counts more than what is not known of another history.
+func TestASearchThatIsGivenUpIsUndecided(t *testing.T) {
+	t.Parallel()
+	lost := newSignedIn(&timeless)
+	session := repo.Session{ID: lost.start.session, ClientID: "client_1", RefreshTokenID: lost.start.tokens[0].id, EndedAt: time.Unix(1, 0)}
+	for i := range 40 { // any of which, in any order, may have been before that one
+		call := repo.EndParams{SessionID: session.ID, Reason: strconv.Itoa(i)}
+		lost.add(porcupine.Operation{Input: call, Output: unsure{}}, i, math.MaxInt)
+	}
+	session.EndReason = "no one's"
+	lost.add(porcupine.Operation{Input: repo.SessionListParams{}, Output: observation{&session}}, 50, 51)
+	hs := histories{all: []*history{lost.history}}
+	require.ErrorIs(t, hs.check(time.Millisecond), ErrUndecided)
+
+	wrong := newSignedIn(&timeless)
+	wrong.add(wrong.end, 0, 1)
+	wrong.add(wrong.alive, 2, 3)
+	hs.all = append(hs.all, wrong.history)
+	err := hs.check(100 * time.Millisecond)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, ErrUndecided)
 }

@@ -16,7 +16,7 @@ import (
 
 // Check tells whether there is an order of all calls that explains every answer, session by session: one in which a call
 // comes after all those that had been answered when it was made (linearizability). The error says which session's history
-// has none, and where to look at it.
+// has none, and where to look at it; or it wraps [ErrUndecided].
 //
 // A call that failed counts as not made if its [repo.DatabaseError] says so, and as one that may take effect at any time
 // later if not. The history begins with the codes: what belongs to none that was issued here must be unknown.
@@ -34,13 +34,21 @@ func (r *Recorder) Check() error {
 			return fmt.Errorf("%s: %w", describe(done.call), err)
 		}
 	}
-	for _, h := range histories.all {
+	return histories.check(checkTimeout)
+}
+
+// check looks at every history, for what is wrong in one counts more than what is not known of another.
+func (hs *histories) check(timeout time.Duration) error {
+	var undecided error
+	for _, h := range hs.all {
 		h.repeat()
-		if err := h.check(); err != nil {
+		if err := h.check(timeout); errors.Is(err, ErrUndecided) {
+			undecided = err
+		} else if err != nil {
 			return err
 		}
 	}
-	return nil
+	return undecided
 }
 
 // history is that of one family.
