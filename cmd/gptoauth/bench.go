@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"runtime"
 	"slices"
 	"strconv"
@@ -12,17 +13,16 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/bench"
 	"github.com/gptoauth/gptoauth/cmd/gptoauth/internal/draw"
 )
 
 // benchOptions are the flags of bench.
 type benchOptions struct {
+	bench.Options
+
 	operations  []string
 	concurrency []int
-	tableSize   int
-	duration    time.Duration
-	pairs       int
-	pgbench     bool
 }
 
 func (a *app) benchCommand() *cli.Command {
@@ -42,7 +42,7 @@ Examples:
   gptoauth bench --operations rotate --concurrency 1,8,32 --duration 10s --pairs 9
   gptoauth bench --table-size 1000000 --pgbench=false --json > large.json`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "operations", Value: strings.Join(benchOperationNames(), ","), Usage: "what to measure, separated by commas"},
+			&cli.StringFlag{Name: "operations", Value: strings.Join(bench.Operations(), ","), Usage: "what to measure, separated by commas"},
 			&cli.StringFlag{Name: "concurrency", Value: "1,8,32", Usage: "how many clients at once, one measurement each"},
 			&cli.IntFlag{Name: "table-size", Value: 10_000, Usage: "how many refresh tokens there are at the beginning"},
 			&cli.DurationFlag{Name: "duration", Value: 5 * time.Second, Usage: "how long one run takes; a connection is slow in its first second"},
@@ -61,13 +61,15 @@ Examples:
 
 func parseBenchOptions(cmd *cli.Command) (benchOptions, error) {
 	o := benchOptions{
+		Options: bench.Options{
+			TableSize: cmd.Int("table-size"),
+			Duration:  cmd.Duration("duration"),
+			Pairs:     cmd.Int("pairs"),
+			Pgbench:   cmd.Bool("pgbench"),
+		},
 		operations: strings.Split(cmd.String("operations"), ","),
-		tableSize:  cmd.Int("table-size"),
-		duration:   cmd.Duration("duration"),
-		pairs:      cmd.Int("pairs"),
-		pgbench:    cmd.Bool("pgbench"),
 	}
-	known := benchOperationNames()
+	known := bench.Operations()
 	for _, name := range o.operations {
 		if !slices.Contains(known, name) {
 			return o, usageErrorf("--operations wants some of %s", strings.Join(known, ","))
@@ -81,11 +83,11 @@ func parseBenchOptions(cmd *cli.Command) (benchOptions, error) {
 		o.concurrency = append(o.concurrency, clients)
 	}
 	switch {
-	case o.tableSize < 0:
+	case o.TableSize < 0:
 		return o, usageErrorf("--table-size must not be negative")
-	case o.duration < 100*time.Millisecond || o.duration > 5*time.Minute: // codes live ten minutes
+	case o.Duration < 100*time.Millisecond || o.Duration > 5*time.Minute: // codes live ten minutes
 		return o, usageErrorf("--duration must be between 100ms and 5m")
-	case o.pairs < 1:
+	case o.Pairs < 1:
 		return o, usageErrorf("--pairs must be at least 1")
 	}
 	return o, nil
@@ -93,79 +95,38 @@ func parseBenchOptions(cmd *cli.Command) (benchOptions, error) {
 
 // benchReport is what --json prints.
 type benchReport struct {
-	Server    benchServer   `json:"server"`
-	CPUs      int           `json:"cpus"` // of the client
-	TableSize int           `json:"table_size"`
-	Results   []benchResult `json:"results"`
-}
-
-// benchServer is what the figures depend on most.
-type benchServer struct {
-	Version           string `json:"version"`
-	Fsync             string `json:"fsync"`
-	SynchronousCommit string `json:"synchronous_commit"`
-	FullPageWrites    string `json:"full_page_writes"`
-	SharedBuffers     string `json:"shared_buffers"`
-}
-
-// benchResult is one operation at one concurrency.
-type benchResult struct {
-	Operation  string  `json:"operation"`
-	Clients    int     `json:"clients"`
-	Calls      int     `json:"calls"`
-	PerSecond  float64 `json:"per_second"`
-	P50MS      float64 `json:"p50_ms"`
-	P99MS      float64 `json:"p99_ms"`
-	RoundTrips float64 `json:"round_trips"`   // a call
-	Commits    float64 `json:"commits"`       // a call
-	WALBytes   float64 `json:"wal_bytes"`     // a call
-	Allocs     float64 `json:"client_allocs"` // a call
-	AllocBytes float64 `json:"client_alloc_bytes"`
-	CPUMicros  float64 `json:"client_cpu_us"` // a call; 0: not known on this system
-
-	// What the library reached of pgbench's throughput in the run beside it, in each of the pairs, and the median of that;
-	// null and empty: not compared.
-	OfFunction      *float64  `json:"of_function"`
-	OfFunctionPairs []float64 `json:"of_function_pairs"`
-	OfLimit         *float64  `json:"of_limit"`
-	OfLimitPairs    []float64 `json:"of_limit_pairs"`
-}
-
-// median is nil for no values.
-func median(values []float64) *float64 {
-	if len(values) == 0 {
-		return nil
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return &sorted[middle]
-	}
-	mean := (sorted[middle-1] + sorted[middle]) / 2
-	return &mean
+	Server    bench.Server   `json:"server"`
+	CPUs      int            `json:"cpus"` // of the client
+	TableSize int            `json:"table_size"`
+	Results   []bench.Result `json:"results"`
 }
 
 func (a *app) bench(ctx context.Context, options benchOptions) (err error) {
-	d, err := a.newBenchDatabase(ctx, options)
-	if d != nil {
-		defer func() { err = errors.Join(err, d.close(ctx)) }()
+	options.Open, options.Progress = a.openURL, a.progressf
+	if dsn := a.url(); dsn == "" {
+		a.progressf("%s is not set: starting a private PostgreSQL, with fsync on, which is gone afterwards", databaseVariable)
+	} else if options.URL, err = url.Parse(dsn); err != nil || options.URL.Scheme == "" {
+		return usageErrorf("bench wants the database as a postgres:// URL")
 	}
+	d, err := bench.New(ctx, options.Options)
 	if err != nil {
 		return err
 	}
-	report := benchReport{CPUs: runtime.NumCPU(), TableSize: options.tableSize}
-	if report.Server, err = d.server(ctx); err != nil {
+	defer func() { err = errors.Join(err, d.Close(ctx)) }()
+
+	report := benchReport{CPUs: runtime.NumCPU(), TableSize: options.TableSize}
+	if report.Server, err = d.Server(ctx); err != nil {
 		return err
 	}
-	for _, name := range options.operations {
+	for _, operation := range options.operations {
 		concurrency := options.concurrency
-		if benchOperations[name].alone {
+		if bench.Alone(operation) {
 			concurrency = []int{1}
 		}
 		for _, clients := range concurrency {
-			result, err := a.benchOne(ctx, d, benchOperations[name], clients, options)
+			result, err := d.Measure(ctx, operation, clients)
 			if err != nil {
-				return fmt.Errorf("%s with %d clients: %w", name, clients, err)
+				return err
 			}
 			report.Results = append(report.Results, result)
 		}

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 	"github.com/uptrace/bun"
 )
 
-//go:embed bench/*.function.sql bench/*.bare.sql
+//go:embed sql/*.function.sql sql/*.bare.sql
 var pgbenchScripts embed.FS
 
 // pgbenchModes: the function is called as the library calls it, the limit is prepared.
@@ -31,12 +31,12 @@ var (
 	pgbenchProcessed = regexp.MustCompile(`number of transactions actually processed: ([0-9]+)`)
 )
 
-func (d *benchDatabase) hasPgbench() bool {
+func (d *Database) hasPgbench() bool {
 	_, err := d.pgbenchPath()
 	return err == nil
 }
 
-func (d *benchDatabase) pgbenchPath() (string, error) {
+func (d *Database) pgbenchPath() (string, error) {
 	if d.tools != "" {
 		if path, err := exec.LookPath(filepath.Join(d.tools, "pgbench")); err == nil {
 			return path, nil
@@ -46,12 +46,12 @@ func (d *benchDatabase) pgbenchPath() (string, error) {
 }
 
 // runPgbench runs one of the scripts and returns its transactions a second.
-func (d *benchDatabase) runPgbench(ctx context.Context, operation, kind string, clients int, duration time.Duration) (float64, error) {
+func (d *Database) runPgbench(ctx context.Context, operation, kind string, clients int, duration time.Duration) (float64, error) {
 	program, err := d.pgbenchPath()
 	if err != nil {
 		return 0, err
 	}
-	script, err := pgbenchScripts.ReadFile("bench/" + operation + "." + kind + ".sql")
+	script, err := pgbenchScripts.ReadFile("sql/" + operation + "." + kind + ".sql")
 	if err != nil {
 		return 0, err
 	}
@@ -85,7 +85,7 @@ func (d *benchDatabase) runPgbench(ctx context.Context, operation, kind string, 
 
 // pgbenchOutput runs pgbench. Its time begins before it connects, which its result leaves out, and on a busy machine may be
 // over by then.
-func (d *benchDatabase) pgbenchOutput(ctx context.Context, program string, args []string, script []byte, duration time.Duration) ([]byte, error) {
+func (d *Database) pgbenchOutput(ctx context.Context, program string, args []string, script []byte, duration time.Duration) ([]byte, error) {
 	seconds := max(int(duration.Round(time.Second)/time.Second), 1)
 	for connecting := 1; ; connecting *= 2 {
 		timed := append([]string{"-T", strconv.Itoa(seconds + connecting)}, args...)
@@ -100,7 +100,7 @@ func (d *benchDatabase) pgbenchOutput(ctx context.Context, program string, args 
 }
 
 // didTheWork makes sure that no transaction of pgbench was quick because it found nothing to do.
-func (d *benchDatabase) didTheWork(ctx context.Context, operation, kind string, begin time.Time, processed string) error {
+func (d *Database) didTheWork(ctx context.Context, operation, kind string, begin time.Time, processed string) error {
 	schema := bun.Ident(map[string]string{"function": "public", "bare": "bare"}[kind])
 	query := "SELECT count(*) FROM ?.gpt_refresh_tokens WHERE created_at >= ?"
 	if operation == "exchange" {
@@ -117,7 +117,7 @@ func (d *benchDatabase) didTheWork(ctx context.Context, operation, kind string, 
 }
 
 // libpqEnvironment says where the database is without showing the password to whoever lists processes.
-func (d *benchDatabase) libpqEnvironment() []string {
+func (d *Database) libpqEnvironment() []string {
 	query := d.url.Query()
 	password, _ := d.url.User.Password()
 	environment := []string{"PGDATABASE=" + d.name}

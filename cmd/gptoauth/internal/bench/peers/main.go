@@ -1,7 +1,7 @@
 // Command peers measures how many authorization codes a second can be exchanged and how many refresh tokens rotated through
 // this library and, in the runs beside it, through what others keep theirs in:
 //
-//	cd cmd/gptoauth/bench/peers
+//	cd cmd/gptoauth/internal/bench/peers
 //	go run . --clients 1,8,32 --duration 3s --pairs 5
 //
 // Each of them has a database of its own, made by its own migrations, on one private PostgreSQL with fsync on, and as many

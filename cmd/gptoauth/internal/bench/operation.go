@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -18,25 +18,25 @@ import (
 )
 
 const (
-	benchClient   = "client_1"
-	benchRedirect = "https://chatgpt.com/aip/g-1/oauth/callback"
+	clientID    = "client_1"
+	redirectURI = "https://chatgpt.com/aip/g-1/oauth/callback"
 
-	// benchSessions is among how many a client chooses for what only reads.
-	benchSessions = 50
+	// sessionsEach is among how many a client chooses for what only reads.
+	sessionsEach = 50
 )
 
-// benchStep is one call. It returns for how much it counts, 0 when there is nothing left to call with.
-type benchStep func(ctx context.Context, store *repo.Store) (done int, err error)
+// step is one call. It returns for how much it counts, 0 when there is nothing left to call with.
+type step func(ctx context.Context, store *repo.Store) (done int, err error)
 
-// benchOperation prepares the steps of one client, over a store that is not measured.
-type benchOperation struct {
+// operation prepares the steps of one client, over a store that is not measured.
+type operation struct {
 	name    string
-	prepare func(ctx context.Context, store *repo.Store, duration time.Duration) (benchStep, error)
+	prepare func(ctx context.Context, store *repo.Store, duration time.Duration) (step, error)
 	pgbench bool // there are scripts for it
-	alone   bool // it excludes itself, so that one client is as good as many
+	alone   bool
 }
 
-var benchOperations = map[string]benchOperation{
+var operations = map[string]operation{
 	"exchange": {name: "exchange", prepare: prepareExchange, pgbench: true},
 	"rotate":   {name: "rotate", prepare: prepareRotate, pgbench: true},
 	"lookup": {name: "lookup", prepare: onSessions(func(ctx context.Context, store *repo.Store, grant repo.Grant) error {
@@ -53,14 +53,20 @@ var benchOperations = map[string]benchOperation{
 	})},
 	"events": {name: "events", prepare: onSessions(func(ctx context.Context, store *repo.Store, grant repo.Grant) error {
 		return store.Events.Append(ctx, repo.AppendParams{
-			Type: "job_search", ClerkUserID: grant.ClerkUserID, ClientID: benchClient, SessionID: grant.SessionID, Metadata: []byte(`{"query": "go"}`),
+			Type: "job_search", ClerkUserID: grant.ClerkUserID, ClientID: clientID, SessionID: grant.SessionID, Metadata: []byte(`{"query": "go"}`),
 		})
 	})},
 	"purge": {name: "purge", prepare: preparePurge, alone: true},
 }
 
-func benchOperationNames() []string {
-	return slices.Sorted(maps.Keys(benchOperations))
+// Operations lists what can be measured.
+func Operations() []string {
+	return slices.Sorted(maps.Keys(operations))
+}
+
+// Alone says whether an operation excludes itself, so that one client is as good as many.
+func Alone(operation string) bool {
+	return operations[operation].alone
 }
 
 func orUnexpected(err error, ok bool, problem string) error {
@@ -70,19 +76,19 @@ func orUnexpected(err error, ok bool, problem string) error {
 	return err
 }
 
-// issueForBench issues a code and returns the request that exchanges it.
-func issueForBench(ctx context.Context, store *repo.Store) (repo.ExchangeParams, error) {
+// issue issues a code and returns the request that exchanges it.
+func issue(ctx context.Context, store *repo.Store) (repo.ExchangeParams, error) {
 	verifier := rand.Text() + rand.Text()
 	sum := sha256.Sum256([]byte(verifier))
 	issued, err := store.AuthCodes.Issue(ctx, repo.IssueParams{
-		ClerkUserID: "user_" + rand.Text(), ClientID: benchClient, RedirectURI: benchRedirect, Scope: "openid",
+		ClerkUserID: "user_" + rand.Text(), ClientID: clientID, RedirectURI: redirectURI, Scope: "openid",
 		CodeChallenge: base64.RawURLEncoding.EncodeToString(sum[:]), CodeChallengeMethod: repo.S256,
 	})
-	return repo.ExchangeParams{Code: string(issued.Code), ClientID: benchClient, RedirectURI: benchRedirect, CodeVerifier: verifier}, err
+	return repo.ExchangeParams{Code: string(issued.Code), ClientID: clientID, RedirectURI: redirectURI, CodeVerifier: verifier}, err
 }
 
-func exchangeForBench(ctx context.Context, store *repo.Store) (repo.Grant, error) {
-	request, err := issueForBench(ctx, store)
+func exchange(ctx context.Context, store *repo.Store) (repo.Grant, error) {
+	request, err := issue(ctx, store)
 	if err != nil {
 		return repo.Grant{}, err
 	}
@@ -91,10 +97,10 @@ func exchangeForBench(ctx context.Context, store *repo.Store) (repo.Grant, error
 }
 
 // prepareExchange issues codes for as long as they will be exchanged, which takes longer.
-func prepareExchange(ctx context.Context, store *repo.Store, duration time.Duration) (benchStep, error) {
+func prepareExchange(ctx context.Context, store *repo.Store, duration time.Duration) (step, error) {
 	var requests []repo.ExchangeParams
 	for begin := time.Now(); time.Since(begin) < duration; {
-		request, err := issueForBench(ctx, store)
+		request, err := issue(ctx, store)
 		if err != nil {
 			return nil, err
 		}
@@ -111,12 +117,12 @@ func prepareExchange(ctx context.Context, store *repo.Store, duration time.Durat
 	}, nil
 }
 
-func prepareRotate(ctx context.Context, store *repo.Store, _ time.Duration) (benchStep, error) {
-	grant, err := exchangeForBench(ctx, store)
+func prepareRotate(ctx context.Context, store *repo.Store, _ time.Duration) (step, error) {
+	grant, err := exchange(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	request := repo.RotateParams{RefreshToken: string(grant.RefreshToken), ClientID: benchClient}
+	request := repo.RotateParams{RefreshToken: string(grant.RefreshToken), ClientID: clientID}
 	return func(ctx context.Context, store *repo.Store) (int, error) {
 		result, err := store.RefreshTokens.Rotate(ctx, request)
 		request.RefreshToken = string(result.RefreshToken)
@@ -125,12 +131,12 @@ func prepareRotate(ctx context.Context, store *repo.Store, _ time.Duration) (ben
 }
 
 // onSessions prepares a number of sessions, of which each step takes any.
-func onSessions(do func(ctx context.Context, store *repo.Store, grant repo.Grant) error) func(context.Context, *repo.Store, time.Duration) (benchStep, error) {
-	return func(ctx context.Context, store *repo.Store, _ time.Duration) (benchStep, error) {
-		grants := make([]repo.Grant, benchSessions)
+func onSessions(do func(ctx context.Context, store *repo.Store, grant repo.Grant) error) func(context.Context, *repo.Store, time.Duration) (step, error) {
+	return func(ctx context.Context, store *repo.Store, _ time.Duration) (step, error) {
+		grants := make([]repo.Grant, sessionsEach)
 		for i := range grants {
 			var err error
-			if grants[i], err = exchangeForBench(ctx, store); err != nil {
+			if grants[i], err = exchange(ctx, store); err != nil {
 				return nil, err
 			}
 		}
@@ -141,7 +147,7 @@ func onSessions(do func(ctx context.Context, store *repo.Store, grant repo.Grant
 }
 
 // preparePurge makes events that are old enough. A call of purge counts for each row that it deletes.
-func preparePurge(ctx context.Context, store *repo.Store, duration time.Duration) (benchStep, error) {
+func preparePurge(ctx context.Context, store *repo.Store, duration time.Duration) (step, error) {
 	_, err := store.DB().ExecContext(ctx, `
 		INSERT INTO public.gpt_oauth_events (id, event_type, clerk_user_id, created_at)
 		SELECT gen_random_uuid(), 'job_search', 'user_' || md5(g::text), now() - interval '500 days' + g * interval '1 ms'

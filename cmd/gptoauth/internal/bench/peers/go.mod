@@ -1,8 +1,8 @@
-module github.com/gptoauth/gptoauth/cmd/gptoauth/bench/peers
+module github.com/gptoauth/gptoauth/cmd/gptoauth/internal/bench/peers
 
 go 1.26.0
 
-replace github.com/gptoauth/gptoauth => ../../../..
+replace github.com/gptoauth/gptoauth => ../../../../..
 
 // As Hydra's own go.mod does, without which it does not build.
 replace github.com/gobuffalo/pop/v6 => github.com/ory/pop/v6 v6.2.1-0.20241121111754-e5dfc0f3344b
