@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/uptrace/bun/driver/pgdriver"
+
+	"github.com/gptoauth/gptoauth/repo/internal/socket"
 )
 
 // keepAlive finds a peer that vanished without a word, and keeps load balancers from forgetting an idle connection (AWS's do
@@ -93,6 +95,7 @@ func dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	conn = socket.New(conn)
 	if d, ok := ctx.Value(dialingKey{}).(*dialing); ok {
 		d.conn = conn
 		d.stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
@@ -111,7 +114,7 @@ func checkIdle(_ context.Context, conn *pgdriver.Conn) error {
 	if wrapped, ok := netConn.(interface{ NetConn() net.Conn }); ok { // *tls.Conn
 		netConn = wrapped.NetConn()
 	}
-	if !isSilent(netConn) {
+	if !socket.IsSilent(netConn) {
 		return driver.ErrBadConn
 	}
 	return nil
