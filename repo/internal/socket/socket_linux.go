@@ -99,37 +99,36 @@ func (t *transfer) free() {
 
 // tryRead is false if there is nothing yet: then the poller waits, and it is tried again.
 func (t *transfer) tryRead(fd uintptr) (done bool) {
-	for {
-		n, errno := read(fd, t.b)
-		switch errno {
-		case 0:
-			t.n = n
-			return true
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return false
-		default:
-			t.errno = errno
-			return true
-		}
-	}
+	t.n, t.errno = again(read, fd, t.b)
+	return t.wasDone()
 }
 
 // tryWrite is false if there is no room for the rest.
 func (t *transfer) tryWrite(fd uintptr) (done bool) {
 	for len(t.b) > 0 {
-		n, errno := write(fd, t.b)
-		switch errno {
-		case 0:
-			t.n += n
-			t.b = t.b[n:]
-		case syscall.EINTR:
-		case syscall.EAGAIN:
-			return false
-		default:
-			t.errno = errno
-			return true
+		var n int
+		if n, t.errno = again(write, fd, t.b); t.errno != 0 {
+			return t.wasDone()
 		}
+		t.n += n
+		t.b = t.b[n:]
 	}
 	return true
+}
+
+func (t *transfer) wasDone() bool {
+	if t.errno == syscall.EAGAIN {
+		t.errno = 0 // the next try, or what ends the waiting, counts
+		return false
+	}
+	return true
+}
+
+// again makes a system call until no signal interrupts it.
+func again(call func(fd uintptr, b []byte) (int, syscall.Errno), fd uintptr, b []byte) (int, syscall.Errno) {
+	for {
+		if n, errno := call(fd, b); errno != syscall.EINTR {
+			return n, errno
+		}
+	}
 }

@@ -108,7 +108,7 @@ func TestErrorsAreThoseOfPackageNet(t *testing.T) {
 
 // anonymous leaves out the ports.
 func anonymous(err error) error {
-	if op, ok := err.(*net.OpError); ok {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		op.Source, op.Addr = nil, nil
 	}
 	return err

@@ -96,7 +96,7 @@ func (d *Database) runSockets(b *testing.B, clients int, t *tally) (float64, err
 	steps := make([]step, clients)
 	for i := range steps {
 		socket := d.dial(b)
-		defer socket.Close() //nolint:revive // at the end of the run
+		defer socket.Close()
 		next := d.rotations(b, int(codesPerSecond*socketRun.Seconds())/clients+1000)
 		answer := make([]byte, 4096)
 		steps[i] = func(context.Context, *repo.Store) (int, error) {
@@ -140,7 +140,7 @@ func (d *Database) rotations(b *testing.B, n int) [][]byte {
 		message = fmt.Appendf(message, "SET LOCAL statement_timeout =       5000; SELECT public.gpt_rotate_refresh_token_v1("+
 			`'%x', '%s', '%x', '%x', E'\\x%x', 90000000, 2592000000000, NULL, '%x')::pg_catalog.text AS a`+"\x00",
 			digest, clientID, id[:], successor, digest, event[:])
-		binary.BigEndian.PutUint32(message[1:], uint32(len(message)-1)) //nolint:gosec // some hundred
+		binary.BigEndian.PutUint32(message[1:], uint32(len(message)-1))
 		messages[i], digest = message, successor
 	}
 	return messages
