@@ -58,6 +58,9 @@ func (d *direct) Write(b []byte) (int, error) {
 	if err := d.raw.Write(t.write); err != nil || t.errno != 0 {
 		return t.n, d.explain("write", err, t.errno)
 	}
+	if len(t.b) > 0 { // the kernel took nothing, and did not say why
+		return t.n, d.explain("write", io.ErrUnexpectedEOF, 0)
+	}
 	return t.n, nil
 }
 
@@ -107,7 +110,7 @@ func (t *transfer) tryRead(fd uintptr) (done bool) {
 func (t *transfer) tryWrite(fd uintptr) (done bool) {
 	for len(t.b) > 0 {
 		var n int
-		if n, t.errno = again(write, fd, t.b); t.errno != 0 {
+		if n, t.errno = again(write, fd, t.b); t.errno != 0 || n == 0 {
 			return t.wasDone()
 		}
 		t.n += n
