@@ -111,8 +111,8 @@ func (d *Database) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	var err error
-	if d.url != nil { // it was made
-		_, err = d.admin.ExecContext(ctx, "DROP DATABASE ? WITH (FORCE)", bun.Ident(d.name))
+	if d.admin != nil { // the database may be there even if the answer to CREATE DATABASE was lost
+		_, err = d.admin.ExecContext(ctx, "DROP DATABASE IF EXISTS ? WITH (FORCE)", bun.Ident(d.name))
 	}
 	return errors.Join(err, d.stop())
 }
