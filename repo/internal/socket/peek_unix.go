@@ -1,4 +1,4 @@
-//go:build (linux && (race || !(amd64 || arm64))) || darwin || freebsd || netbsd || openbsd || dragonfly
+//go:build (linux && (race || msan || asan || !(amd64 || arm64))) || darwin || freebsd || netbsd || openbsd || dragonfly
 
 package socket
 

@@ -1,4 +1,4 @@
-//go:build race || !(amd64 || arm64)
+//go:build race || msan || asan || !(amd64 || arm64)
 
 package socket
 
@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Package syscall tells the scheduler, and the race detector, which knows by it what is read and written, and that what was
-// written comes before what is read. Not every architecture has a system call for each of these.
+// Package syscall tells the scheduler, and the sanitizers: by it the race detector knows that what was written comes before what
+// is read, and the memory sanitizer what has been filled. Not every architecture has a system call for each of these.
 
 func read(fd uintptr, b []byte) (int, syscall.Errno) {
 	n, err := syscall.Read(int(fd), b)
