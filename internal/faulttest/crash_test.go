@@ -112,8 +112,8 @@ func TestTimeouts(t *testing.T) {
 		config repo.Config
 		reason string
 	}{
-		"Statement": {repo.Config{StatementTimeout: 200 * time.Millisecond, Timeout: 2 * time.Minute}, "canceling statement due to statement timeout"},
-		"Lock":      {repo.Config{StatementTimeout: 20 * time.Second, Timeout: 2 * time.Minute}, "canceling statement due to lock timeout"},
+		"Statement": {repo.Config{StatementTimeout: 200 * time.Millisecond, Timeout: 2 * time.Minute, Grace: grace}, "canceling statement due to statement timeout"},
+		"Lock":      {repo.Config{StatementTimeout: 20 * time.Second, Timeout: 2 * time.Minute, Grace: grace}, "canceling statement due to lock timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -35,7 +35,7 @@ func TestWithoutFault(t *testing.T) {
 }
 
 // hasty gives up an attempt while the network still swallows everything.
-var hasty = repo.Config{StatementTimeout: time.Second, Timeout: 2 * time.Minute}
+var hasty = repo.Config{StatementTimeout: time.Second, Timeout: 2 * time.Minute, Grace: grace}
 
 // network is a fault of the network between the store and the server.
 type network struct {

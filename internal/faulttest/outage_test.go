@@ -28,7 +28,7 @@ func TestOutage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			emptyTables(t, direct)
-			crowd := newCrowd(t, openStore(t, dsn, repo.Config{StatementTimeout: shortRequest / 2}), crowdSize)
+			crowd := newCrowd(t, openStore(t, dsn, repo.Config{StatementTimeout: shortRequest / 2, Grace: grace}), crowdSize)
 			for _, client := range crowd.clients {
 				client.timeout = shortRequest
 			}
