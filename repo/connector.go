@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/uptrace/bun/driver/pgdriver"
@@ -21,20 +23,141 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interv
 // errProtocol stands for a panic of the driver, which trusts the lengths that a server sends.
 var errProtocol = errors.New("the server does not speak PostgreSQL's protocol")
 
-// connector does what pgdriver's leaves out: the timeout and the end of ctx cover the whole of connecting, not only the
-// dialing, and what was dialed is closed when the rest fails.
+// errConnecting says that a caller's time was over before there was a connection.
+var errConnecting = errors.New("connecting")
+
+// connector does what pgdriver's leaves out. The timeout covers the whole of connecting, not only the dialing, and what was dialed
+// is closed when the rest fails. And connecting outlives a caller who cannot wait for its end; whoever comes next takes it
+// over. Without that, clients in a hurry would never get through to a server that is overloaded by nothing but their connecting:
+// each would have it begin anew.
 type connector struct {
 	*pgdriver.Connector
 
 	timeout time.Duration
+	open    context.Context //nolint:containedctx // ends with the pool
+	end     context.CancelFunc
+
+	mu   sync.Mutex
+	left []*attempt // without a caller, the oldest first. These and the pool's are never more than PoolConfig.MaxConns
+}
+
+// attempt is one connection in the making, or made.
+type attempt struct {
+	done chan struct{} // closed when conn and err are set
+	conn driver.Conn
+	err  error
 }
 
 func newConnector(t *target, pool PoolConfig) *connector {
-	return &connector{pgdriver.NewConnector(driverOption(t, pool)), pool.ConnectTimeout}
+	c := &connector{Connector: pgdriver.NewConnector(driverOption(t, pool)), timeout: pool.ConnectTimeout}
+	c.open, c.end = context.WithCancel(context.Background())
+	return c
 }
 
 // Connect implements driver.Connector.
-func (c *connector) Connect(ctx context.Context) (conn driver.Conn, err error) {
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	a := c.takeOver()
+	if a == nil {
+		a = c.begin()
+	}
+	select {
+	case <-a.done:
+		return a.conn, a.err
+	case <-ctx.Done():
+		c.leave(a)
+		return nil, fmt.Errorf("%w: %w", errConnecting, ctx.Err())
+	}
+}
+
+// Close implements io.Closer, for the end of the pool.
+func (c *connector) Close() error {
+	c.end()
+	c.mu.Lock()
+	left := c.left
+	c.left = nil
+	c.mu.Unlock()
+	for _, a := range left {
+		a.discard()
+	}
+	return nil
+}
+
+// takeOver returns the oldest attempt without a caller that may still be good for one, or nil.
+func (c *connector) takeOver() *attempt {
+	for {
+		a := c.oldest()
+		if a == nil || !a.isSpent() {
+			return a
+		}
+		a.discard()
+	}
+}
+
+func (c *connector) oldest() *attempt {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.left) == 0 {
+		return nil
+	}
+	a := c.left[0]
+	c.left = slices.Delete(c.left, 0, 1)
+	return a
+}
+
+// leave keeps an attempt for another caller, but not for longer than one may take.
+func (c *connector) leave(a *attempt) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open.Err() != nil {
+		go a.discard()
+		return
+	}
+	c.left = append(c.left, a)
+	time.AfterFunc(c.timeout, func() { c.forget(a) })
+}
+
+// forget discards an attempt that no one has taken over.
+func (c *connector) forget(a *attempt) {
+	c.mu.Lock()
+	i := slices.Index(c.left, a)
+	if i >= 0 {
+		c.left = slices.Delete(c.left, i, i+1)
+	}
+	c.mu.Unlock()
+	if i >= 0 {
+		a.discard()
+	}
+}
+
+func (c *connector) begin() *attempt {
+	a := &attempt{done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		a.conn, a.err = c.connect(c.open)
+	}()
+	return a
+}
+
+// isSpent tells whether the attempt has failed, or has made a connection that the server has closed since.
+func (a *attempt) isSpent() bool {
+	select {
+	case <-a.done:
+	default:
+		return false
+	}
+	conn, ok := a.conn.(*pgdriver.Conn)
+	return a.err != nil || ok && !isSilent(conn)
+}
+
+// discard waits for the end of the attempt and closes what it has made.
+func (a *attempt) discard() {
+	<-a.done
+	if a.err == nil {
+		_ = a.conn.Close()
+	}
+}
+
+func (c *connector) connect(ctx context.Context) (conn driver.Conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	d := &dialing{}
@@ -110,12 +233,16 @@ func dial(ctx context.Context, network, addr string) (net.Conn, error) {
 // It looks at the bytes below TLS. Session tickets do not confuse it: a server sends them before its first answer, so they
 // have been read with that.
 func checkIdle(_ context.Context, conn *pgdriver.Conn) error {
+	if !isSilent(conn) {
+		return driver.ErrBadConn
+	}
+	return nil
+}
+
+func isSilent(conn *pgdriver.Conn) bool {
 	netConn := conn.Conn()
 	if wrapped, ok := netConn.(interface{ NetConn() net.Conn }); ok { // *tls.Conn
 		netConn = wrapped.NetConn()
 	}
-	if !socket.IsSilent(netConn) {
-		return driver.ErrBadConn
-	}
-	return nil
+	return socket.IsSilent(netConn)
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -104,6 +105,122 @@ func TestOpen_ObeysCancellation(t *testing.T) {
 	_, err := Open(ctx, dsn, PoolConfig{ConnectTimeout: waitLimit, ReadTimeout: waitLimit})
 	require.ErrorIs(t, err, context.Canceled)
 	require.True(t, <-closed)
+}
+
+// slowServer lets no one in before it may, and counts who came.
+func slowServer(t *testing.T) (dsn string, letIn func(), came *atomic.Int32, closed chan bool) {
+	t.Helper()
+	gate := make(chan struct{})
+	came, closed = &atomic.Int32{}, make(chan bool, 8)
+	dsn = fakeServer(t, func(conn net.Conn) {
+		came.Add(1)
+		<-gate
+		talk(conn)
+		closed <- hasClosed(conn)
+	})
+	letIn = sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(letIn)
+	return dsn, letIn, came, closed
+}
+
+func openConnector(t *testing.T, dsn string, pool PoolConfig) (*connector, *sql.DB) {
+	t.Helper()
+	target, err := parseDSN(dsn, fakeEnvironment(nil))
+	require.NoError(t, err)
+	pool, err = pool.withDefaults(target)
+	require.NoError(t, err)
+	c := newConnector(target, pool)
+	db := sql.OpenDB(c)
+	t.Cleanup(func() { _ = db.Close() })
+	return c, db
+}
+
+// hurry is a call that does not wait until the server lets it in.
+func hurry(t *testing.T, db *sql.DB, came *atomic.Int32) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for came.Load() == 0 && ctx.Err() == nil {
+			<-time.After(time.Millisecond)
+		}
+		cancel()
+	}()
+	require.ErrorIs(t, db.PingContext(ctx), context.Canceled)
+}
+
+// TestConnector_AnotherTakesOver: or else callers in a hurry would never get through to a slow server.
+func TestConnector_AnotherTakesOver(t *testing.T) {
+	t.Parallel()
+	t.Run("WhileConnecting", func(t *testing.T) {
+		t.Parallel()
+		dsn, letIn, came, _ := slowServer(t)
+		_, db := openConnector(t, dsn, PoolConfig{ConnectTimeout: waitLimit})
+		for range 5 {
+			hurry(t, db, came)
+		}
+		letIn()
+		require.NoError(t, db.PingContext(t.Context()))
+		require.Equal(t, int32(1), came.Load(), "each caller connected anew")
+	})
+	t.Run("WhatIsMade", func(t *testing.T) {
+		t.Parallel()
+		dsn, letIn, came, _ := slowServer(t)
+		c, db := openConnector(t, dsn, PoolConfig{ConnectTimeout: waitLimit})
+		hurry(t, db, came)
+		letIn()
+		<-c.left[0].done
+		require.NoError(t, db.PingContext(t.Context()))
+		require.Equal(t, int32(1), came.Load())
+	})
+}
+
+func TestConnector_NoOneTakesOver(t *testing.T) {
+	t.Parallel()
+	t.Run("WhatTheServerHasClosed", func(t *testing.T) {
+		t.Parallel()
+		var came atomic.Int32
+		gate := make(chan struct{})
+		dsn := fakeServer(t, func(conn net.Conn) {
+			if came.Add(1) > 1 {
+				talk(conn)
+				return
+			}
+			<-gate
+			_ = readMessage(conn)
+			_, _ = io.WriteString(conn, "R\x00\x00\x00\x08\x00\x00\x00\x00Z\x00\x00\x00\x05I")
+		})
+		c, db := openConnector(t, dsn, PoolConfig{ConnectTimeout: waitLimit})
+		hurry(t, db, &came)
+		close(gate)
+		a := c.left[0]
+		<-a.done
+		require.NoError(t, a.err)
+		require.Eventually(t, a.isSpent, waitLimit, time.Millisecond)
+		require.NoError(t, db.PingContext(t.Context()))
+		require.Equal(t, int32(2), came.Load())
+	})
+	t.Run("ForAsLongAsConnectingMayTake", func(t *testing.T) {
+		t.Parallel()
+		dsn, letIn, came, closed := slowServer(t)
+		c, db := openConnector(t, dsn, PoolConfig{ConnectTimeout: 200 * time.Millisecond})
+		hurry(t, db, came)
+		letIn()
+		require.True(t, <-closed)
+		require.Eventually(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.left) == 0 }, waitLimit, time.Millisecond)
+	})
+	t.Run("AfterThePoolIsClosed", func(t *testing.T) {
+		t.Parallel()
+		dsn, letIn, came, closed := slowServer(t)
+		c, db := openConnector(t, dsn, PoolConfig{ConnectTimeout: waitLimit})
+		hurry(t, db, came)
+		a := c.left[0]
+		require.NoError(t, db.Close())
+		<-a.done
+		require.Error(t, a.err)
+		letIn()
+		require.True(t, <-closed)
+	})
 }
 
 // talk is just enough of a server: whoever comes is let in, and each query is answered with nothing.

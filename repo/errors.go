@@ -87,6 +87,8 @@ func effectOf(err error) Effect {
 		return Refused
 	case errors.Is(err, sql.ErrTxDone), errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrNoRows):
 		return Refused
+	case errors.Is(err, errConnecting):
+		return NotDone
 	case errors.As(err, &dial) && dial.Op == "dial" && !errors.Is(err, context.Canceled):
 		return NotDone // no connection, so no statement
 	default:

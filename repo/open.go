@@ -34,7 +34,8 @@ type PoolConfig struct {
 	ApplicationName string
 
 	// ConnectTimeout bounds the making of one connection, TLS and authentication included. Defaults to the DSN's
-	// connect_timeout or PGCONNECT_TIMEOUT, else 5 seconds.
+	// connect_timeout or PGCONNECT_TIMEOUT, else 5 seconds. A caller may have less time: what it cannot wait for is finished
+	// for the next one.
 	ConnectTimeout time.Duration
 
 	// ReadTimeout is how long an answer may take to come, while connecting too, before the connection is given up; the

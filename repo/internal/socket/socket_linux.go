@@ -6,7 +6,9 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // New returns a connection like conn, whose Read and Write are cheaper. A conn that is not a socket is returned as it is.
@@ -76,9 +78,10 @@ func (d *direct) explain(op string, err error, errno syscall.Errno) error {
 
 // transfer is one Read or Write. It is pooled with its method values, which would be an allocation each.
 type transfer struct {
-	b     []byte // to read into, or what is left to write
-	n     int    // what was read or written
-	errno syscall.Errno
+	b      []byte // to read into, or what is left to write
+	waited bool
+	n      int // what was read or written
+	errno  syscall.Errno
 
 	read, write func(fd uintptr) (done bool)
 }
@@ -91,7 +94,7 @@ var transfers = sync.Pool{New: func() any {
 
 func newTransfer(b []byte) *transfer {
 	t := transfers.Get().(*transfer)
-	t.b, t.n, t.errno = b, 0, 0
+	t.b, t.waited, t.n, t.errno = b, false, 0, 0
 	return t
 }
 
@@ -102,7 +105,12 @@ func (t *transfer) free() {
 
 // tryRead is false if there is nothing yet: then the poller waits, and it is tried again.
 func (t *transfer) tryRead(fd uintptr) (done bool) {
-	t.n, t.errno = again(read, fd, t.b)
+	call := read
+	if t.waited && isDue() {
+		call = readTold
+	}
+	t.n, t.errno = again(call, fd, t.b)
+	t.waited = true
 	return t.wasDone()
 }
 
@@ -127,7 +135,22 @@ func (t *transfer) wasDone() bool {
 	return true
 }
 
-// again makes a system call until no signal interrupts it.
+// toldEvery is how long someone may compute uninterrupted, once, if the scheduler has heard of a call just before.
+const toldEvery = 100 * time.Millisecond
+
+var (
+	start = time.Now()
+	told  atomic.Int64 // when the scheduler heard last of a system call of this package, since start
+)
+
+// isDue tells whether the scheduler should hear of the next system call. Its monitor sleeps while the whole process does, and
+// only such a call wakes it, not the poller: without it, whoever computes for long after an answer is not interrupted.
+func isDue() bool {
+	now, last := int64(time.Since(start)), told.Load()
+	return now-last >= int64(toldEvery) && told.CompareAndSwap(last, now)
+}
+
+// again repeats a system call while a signal interrupts it.
 func again(call func(fd uintptr, b []byte) (int, syscall.Errno), fd uintptr, b []byte) (int, syscall.Errno) {
 	for {
 		if n, errno := call(fd, b); errno != syscall.EINTR {

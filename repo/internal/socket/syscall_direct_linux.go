@@ -3,6 +3,7 @@
 package socket
 
 import (
+	"errors"
 	"syscall"
 	"unsafe"
 )
@@ -12,6 +13,13 @@ import (
 func read(fd uintptr, b []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b))) //nolint:gosec // b is kept for the call
 	return int(n), errno
+}
+
+// readTold is read, and tells the scheduler.
+func readTold(fd uintptr, b []byte) (int, syscall.Errno) {
+	n, err := syscall.Read(int(fd), b)
+	errno, _ := errors.AsType[syscall.Errno](err)
+	return n, errno
 }
 
 func write(fd uintptr, b []byte) (int, syscall.Errno) {

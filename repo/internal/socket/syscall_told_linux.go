@@ -15,6 +15,8 @@ func read(fd uintptr, b []byte) (int, syscall.Errno) {
 	return n, errnoOf(err)
 }
 
+func readTold(fd uintptr, b []byte) (int, syscall.Errno) { return read(fd, b) }
+
 func write(fd uintptr, b []byte) (int, syscall.Errno) {
 	n, err := syscall.Write(int(fd), b)
 	return n, errnoOf(err)
